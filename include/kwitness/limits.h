@@ -1,0 +1,118 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * Every cap in one place: value, reason, what happens at the cap, and who counts it.
+ * Compiles in bpf/ and user/.
+ */
+
+/*
+ * Bytes of one cgroup path as copied at a hook (leaf-first components, each NUL-terminated).
+ * Kubernetes' deepest usual path (kubepods.slice/…/cri-containerd-<64 hex>.scope) takes about 230.
+ * At the cap: the components nearest the root are missing, KW_CGROUP_TRUNCATED is set, and
+ * loss[kind][KW_LOSS_PATH_TRUNCATED] counts it.
+ */
+#define KW_CGROUP_PATH_BYTES 512
+
+/* Components copied per path; kernel verifier needs a bound. At the cap: as above. */
+#define KW_CGROUP_DEPTH_MAX 24
+
+/* A path in user space, '/'-separated and NUL-terminated: what 512 leaf-first bytes can hold. */
+#define KW_PATH_MAX 1024
+
+/* comm, with its NUL (include/linux/sched.h, TASK_COMM_LEN). */
+#define KW_COMM_BYTES 16
+
+/*
+ * Evidence ring. An OOM record takes about 2.2 KiB, so 512 KiB hold 200 kills nobody has read yet.
+ * At the cap: the record is refused and loss[kind][KW_LOSS_RING_FULL] counts it.
+ */
+#define KW_EVIDENCE_RING_BYTES (512 * 1024)
+
+/* Cgroups with in-kernel counts at one time. At the cap: loss[kind][KW_LOSS_MAP_FULL]. */
+#define KW_CGROUP_COUNTS_MAX 8192
+
+/* A ledger line, newline included. CloudEvents: intermediaries must forward 64 KiB. */
+#define KW_EVENT_MAX (64 * 1024)
+
+/* A line that verify is willing to read; longer is malformed. CellOS's JSONL sink allows 1 MiB. */
+#define KW_LINE_MAX (1024 * 1024)
+
+/* Frame body of the guest's protocol (cellos: at most 4096). At the cap: refused, counted. */
+#define KW_FRAME_BODY_MAX 4096
+
+/* guest_comm. TASK_COMM_LEN is 16; an agent may send longer names. Above: refused, counted. */
+#define KW_GUEST_COMM_MAX 256
+
+/* probe_source: [a-z0-9._]{1,64}. */
+#define KW_PROBE_SOURCE_MAX 64
+
+/* Registered cells. At the cap: the file is refused with a gap event. */
+#define KW_CELLS_MAX 4096
+
+/* cellId and runId: [A-Za-z0-9._:-]{1,128}. specSignatureHash: the same alphabet plus '/+='. */
+#define KW_CELL_ID_MAX 128
+
+/* A cell file. Larger: refused. */
+#define KW_CELL_FILE_MAX (16 * 1024)
+
+/* Connections of one cell at a time. At the cap: the oldest lives on, the new one is closed. */
+#define KW_CONNECTIONS_PER_CELL 8
+
+/*
+ * A cell's budget at the gate: frames a second and what it may send at once after a rest. An
+ * accepted connection costs as much as a frame. Above: the frame is not decoded, FLOOD counts it.
+ */
+#define KW_GATE_FRAMES_PER_SEC 200
+#define KW_GATE_FRAMES_BURST 400
+
+/*
+ * Over-budget frames of one cell that are read within one second. Above: the cell's sockets are left
+ * alone until the second is over, so that its flood costs the guest's time and not the host's.
+ */
+#define KW_GATE_DROPS_PER_SEC 4000
+
+/* From a frame's first byte to its last. Above: READ_DEADLINE, the connection is closed. */
+#define KW_GATE_READ_DEADLINE_MS 10000
+
+/* Pairs of a frame's map: today's agents send 5. Above: MALFORMED, counted. */
+#define KW_CLAIM_KEYS_MAX 64
+
+/*
+ * How old a gate's message may be against the last time the daemon found the link empty. Above (or in
+ * the future): the message is not the gate's, the link is dropped.
+ */
+#define KW_GATE_MESSAGE_AGE_MS 60000
+
+/* Cgroups whose paths are remembered past their rmdir. At the cap: the longest unused is forgotten. */
+#define KW_CGROUPS_REMEMBERED_MAX 16384
+
+/* Keys of one flat key-value file (memory.events has 9, cpu.stat about 20). Above: refused. */
+#define KW_FLAT_KEYS_MAX 64
+#define KW_FLAT_KEY_BYTES 48
+#define KW_FLAT_FILE_MAX (8 * 1024)
+
+/* OOM incidents that may be open (not settled) at once. At the cap: the oldest settles at once. */
+#define KW_INCIDENTS_MAX 256
+
+/* Victims that one incident names in full. Above: counted in victimsOmitted. */
+#define KW_INCIDENT_VICTIMS_MAX 64
+
+/*
+ * Cgroups whose oom_kill counters are followed from one OOM to the next. At the cap: the longest unused
+ * is forgotten, and what moved between its last OOM and its next one is not checked.
+ */
+#define KW_ACCOUNTS_MAX 1024
+
+/*
+ * Reasons of gaps that are held back and counted at one time, one per cell and reason. At the cap: the
+ * oldest is said at once, counts and all, and forgotten.
+ */
+#define KW_GAP_COUNTS_MAX 1024
+
+/* Lines at a ledger's end that are read back at start: ids, open incidents. Older ones are not. */
+#define KW_LEDGER_TAIL_LINES 1024
+
+/* Keys in a keyring, bytes of a keyring file, bytes of a key id. */
+#define KW_KEYS_MAX 256
+#define KW_KEYRING_MAX (256 * 1024)
+#define KW_KID_MAX 128

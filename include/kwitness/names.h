@@ -1,0 +1,36 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/* Names that users see: event types, extension attributes, exit codes, well-known paths. */
+
+#define KW_VERSION "0.1.0"
+
+/* Event types: prefix + suffix (docs/events.md). */
+#define KW_TYPE_PREFIX "dev.cellos.events.cell.observability."
+#define KW_TYPE_OOM_KILL KW_TYPE_PREFIX "host.v1.oom_kill"
+#define KW_TYPE_OOM_INCIDENT KW_TYPE_PREFIX "host.v1.oom_incident"
+#define KW_TYPE_CGROUP KW_TYPE_PREFIX "host.v1.cgroup"
+#define KW_TYPE_GAP KW_TYPE_PREFIX "host.v1.gap"
+#define KW_TYPE_GUEST_PREFIX KW_TYPE_PREFIX "guest.v1."
+#define KW_TYPE_MAX 160 /* bytes of the longest type, with its NUL */
+
+/* Exit codes of every command. */
+enum kw_exit {
+	KW_EXIT_OK = 0,
+	KW_EXIT_NO = 1,	   /* the answer is no: bad signature, broken chain, unexplained counter */
+	KW_EXIT_USAGE = 2, /* wrong usage */
+	KW_EXIT_FAIL = 3,  /* could not do it: I/O, permission */
+};
+
+#define KW_PATH_CONFIG "/etc/kwitness/kwitness.conf"
+#define KW_PATH_CONFIG_DIR "/etc/kwitness/kwitness.conf.d"
+#define KW_PATH_KEY "/etc/kwitness/kwitness.key"
+#define KW_PATH_LEDGER "/var/lib/kwitness/ledger"
+#define KW_PATH_RUNTIME "/run/kwitness"
+#define KW_PATH_CELLS "/run/kwitness/cells.d"
+#define KW_PATH_PINS "/sys/fs/bpf/kwitness"
+#define KW_PATH_CGROUP_ROOT "/sys/fs/cgroup"
+#define KW_CREDENTIAL_KEY "kwitness.key"
+
+/* CellOS: the guest agent connects to CID 2, this port; Firecracker makes it <base>_9001. */
+#define KW_GUEST_PORT 9001
+#define KW_GUEST_SOCKET_SUFFIX "_9001"

@@ -1,0 +1,79 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * Verifying a kwitness ledger: the public API of libkwitness. Needs libsodium and jansson, nothing of
+ * the daemon. Format: docs/ledger.md. Constant memory, whatever the ledger's size.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+struct kw_keyring;
+struct kw_verifier;
+
+/* What can be wrong with a line. A line may have several; each is reported. */
+enum kw_fault {
+	KW_FAULT_MALFORMED,   /* not canonical JSON, or not an event as docs/ledger.md has it */
+	KW_FAULT_TOO_LONG,    /* longer than KW_LINE_MAX */
+	KW_FAULT_TORN,	      /* the last line has no newline */
+	KW_FAULT_UNSIGNED,    /* no dssematerial */
+	KW_FAULT_UNKNOWN_KEY, /* key id not in the keyring */
+	KW_FAULT_SIGNATURE,   /* the signature does not fit the key */
+	KW_FAULT_DIGEST,      /* signature is good, but not for this event: it was changed */
+	KW_FAULT_CHAIN,	      /* prevhash is not the hash of the line before */
+	KW_FAULT_SEQUENCE_MISSING,  /* numbers are missing: lines were deleted */
+	KW_FAULT_SEQUENCE_REPEATED, /* a number stands twice: replayed or copied */
+	KW_FAULT_SEQUENCE_ORDER,    /* a number smaller than its predecessor: moved */
+	KW_FAULT_SOURCE,	    /* another host's line */
+	KW_FAULT_START, /* the first line is not the ledger's first (a partial ledger) */
+	KW_FAULT_COUNT_
+};
+const char *kw_fault_name(enum kw_fault fault); /* "signature", "digest", … */
+
+struct kw_fault_report {
+	enum kw_fault fault;
+	const char *file;   /* "-" for standard input; borrowed */
+	uint64_t line;	    /* 1-based in file */
+	uint64_t sequence;  /* of the line, when it could be read; else 0 */
+	const char *detail; /* one sentence; borrowed */
+};
+typedef void (*kw_fault_fn)(void *context, const struct kw_fault_report *report);
+
+/* Sum of what was read. */
+struct kw_verify_result {
+	uint64_t lines;
+	uint64_t bad_lines;
+	uint64_t faults[KW_FAULT_COUNT_];
+	uint64_t first_sequence;
+	uint64_t last_sequence;
+	unsigned char last_hash[32];
+	uint64_t gaps;	    /* gap events, by kind below */
+	uint64_t gaps_lost; /* sum of their exact losses */
+	char first_time[40];
+	char last_time[40];
+};
+
+/* Reads {kid: base64url public key}: O_NOFOLLOW, duplicate kids refused, small-order and otherwise
+ * unusable keys refused. 0; -EBADMSG with *ret_reason (static text); -errno. */
+int kw_keyring_load(const char *path, struct kw_keyring **ret_keyring, const char **ret_reason);
+int kw_keyring_parse(const char *text, size_t length, struct kw_keyring **ret_keyring,
+		     const char **ret_reason);
+void kw_keyring_free(struct kw_keyring *keyring);
+/* 32 bytes, borrowed; NULL: not in it. */
+const unsigned char *kw_keyring_find(const struct kw_keyring *keyring, const char *kid);
+
+/* allow_partial: a first line other than sequence 1 is no fault. keyring is borrowed. */
+int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fault_fn callback,
+		    void *context, struct kw_verifier **ret_verifier);
+void kw_verifier_free(struct kw_verifier *verifier);
+/* Feeds the next bytes of the ledger; lines may be cut anywhere. */
+int kw_verifier_feed(struct kw_verifier *verifier, const char *file, const char *data,
+		     size_t length);
+/* The file has ended: a last line without newline is torn. Call between files and at the end. */
+int kw_verifier_end_of_file(struct kw_verifier *verifier);
+void kw_verifier_result(const struct kw_verifier *verifier, struct kw_verify_result *ret_result);
+
+/* Verifies one event alone (signature and digest; no chain). 0: good; else 1 + the enum kw_fault,
+ * with *ret_reason a static sentence. */
+int kw_verify_event(const struct kw_keyring *keyring, const char *json, size_t length,
+		    const char **ret_reason);

@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+/*
+ * usage: forks [--refusals N] [--max N] [--hold]
+ * Forks children that only wait, until the kernel has refused N times (default 1) with EAGAIN, or there are
+ * --max (default 4096). Says {"role":"forks",…} first, and then {"role":"forked",…,"forked":…,"refused":…}.
+ * Its children go when it goes: at once, or with --hold when it is killed.
+ */
+#include "victim.h"
+
+#include <getopt.h>
+#include <signal.h>
+#include <sys/wait.h>
+
+int main(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{"refusals", 1, NULL, 'r'}, {"max", 1, NULL, 'm'}, {"hold", 0, NULL, 'h'}, {0},
+	};
+	unsigned long long refusals = 1, max = 4096, forked = 0, refused = 0;
+	int option, holds = 0;
+
+	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
+		switch (option) {
+		case 'r': refusals = parse_number(optarg); break;
+		case 'm': max = parse_number(optarg); break;
+		case 'h': holds = 1; break;
+		default: return 2;
+		}
+	}
+	introduce("forks", "\"max\":%llu", max);
+	while (refused < refusals && forked < max) {
+		pid_t pid = fork();
+
+		if (pid == 0) {
+			(void)prctl(PR_SET_PDEATHSIG, SIGKILL);
+			for (;;)
+				(void)pause();
+		}
+		if (pid > 0)
+			forked++;
+		else if (errno == EAGAIN)
+			refused++;
+		else
+			die("cannot fork: %s", strerror(errno));
+	}
+	introduce("forked", "\"forked\":%llu,\"refused\":%llu", forked, refused);
+	while (holds)
+		(void)pause();
+	/* The parent's death kills them: PDEATHSIG. A child that had not come so far is in our cgroup, which is killed. */
+	return 0;
+}

@@ -1,0 +1,86 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A guest's frame, stamped by the host: who it is comes from the channel, never from the bytes. The
+ * gate has checked the five fields; they are checked again here, because a gate that was taken over
+ * must not get a byte into a signed line that is not of its field's kind.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "user/attest/event.h"
+
+/* Type suffix: probe_source with '.' as '_'. [a-z0-9._]{1,64}, else -EINVAL. */
+static int make_type(const struct kw_gate_message *frame, struct kw_event *event)
+{
+	size_t at = strlen(KW_TYPE_GUEST_PREFIX);
+
+	if (frame->probe_bytes == 0 || frame->probe_bytes > KW_PROBE_SOURCE_MAX)
+		return -EINVAL;
+	memcpy(event->type, KW_TYPE_GUEST_PREFIX, at);
+	for (size_t i = 0; i < frame->probe_bytes; i++) {
+		char c = frame->probe_source[i];
+
+		if (!((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9') || c == '.' || c == '_'))
+			return -EINVAL;
+		event->type[at++] = c == '.' ? '_' : c;
+	}
+	event->type[at] = '\0';
+	return 0;
+}
+_Static_assert(sizeof(KW_TYPE_GUEST_PREFIX) + KW_PROBE_SOURCE_MAX <= KW_TYPE_MAX, "type fits");
+
+static void member_channel(struct kw_json *json, const struct kw_cell *cell)
+{
+	char text[32];
+
+	if (cell->vsock_uds_base[0]) {
+		kw_json_member_string(json, "channel", "uds");
+	} else if (cell->vsock_cid) {
+		(void)snprintf(text, sizeof(text), "cid:%" PRIu32, cell->vsock_cid);
+		kw_json_member_string(json, "channel", text);
+	}
+}
+
+int kw_event_guest(const struct kw_finding *finding, const struct kw_clock *clock,
+		   struct kw_event *event)
+{
+	const struct kw_attributed *whose = finding->attributed;
+	const struct kw_cell *cell = kw_event_cell(finding);
+	const struct kw_gate_message *frame;
+	char monotonic[24];
+	struct kw_json json;
+	int r;
+
+	if (!whose || !whose->observation || whose->observation->kind != KW_OBSERVATION_GUEST ||
+	    !cell)
+		return -EINVAL;
+	frame = whose->observation->guest;
+	if (frame->kind != KW_GATE_FRAME || frame->comm_bytes > KW_GUEST_COMM_MAX)
+		return -EINVAL;
+	r = make_type(frame, event);
+	if (r < 0)
+		return r;
+	kw_event_subject(event, cell, NULL);
+
+	(void)snprintf(monotonic, sizeof(monotonic), "%" PRIu64, frame->guest_monotonic_ns);
+	kw_json_begin(&json, &event->data);
+	kw_json_object(&json);
+	kw_json_member_string(&json, "cellId", cell->cell_id);
+	member_channel(&json, cell);
+	kw_json_member_u64(&json, "contentVersion", frame->content_version);
+	if (frame->comm_bytes) {
+		kw_json_key(&json, "guestComm");
+		kw_json_foreign(&json, frame->comm, frame->comm_bytes);
+	}
+	kw_json_member_string(&json, "guestMonotonicNs", monotonic);
+	kw_json_member_u64(&json, "guestPid", frame->guest_pid);
+	kw_event_member_received(&json, finding, clock);
+	kw_json_key(&json, "probeSource");
+	kw_json_foreign(&json, frame->probe_source, frame->probe_bytes);
+	kw_json_member_string(&json, "runId", cell->run_id);
+	kw_json_member_string(&json, "specSignatureHash", cell->spec_signature_hash);
+	kw_json_end_object(&json);
+	return kw_json_end(&json);
+}

@@ -1,0 +1,257 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * capture: kernel and guests to observations.
+ *
+ * In: ring records (bytes from BPF programs), cgroup-v2 files, messages from the gate.
+ * Out: struct kw_observation, through one callback, in the order in which each source gave them.
+ * Owned: descriptors, BPF objects, the gate process. Lent: everything an observation points to is
+ * borrowed and valid only during the callback.
+ * Promised: a record was checked (version, kind, exact size, terminated strings) before it becomes an
+ * observation; a record that fails the check becomes a KW_OBSERVATION_LOST of reason
+ * KW_LOST_MALFORMED; a ring slot is released only after the callback has returned.
+ * May fail: any hook may be refused by the kernel (kept, with the reason, for doctor).
+ */
+#include <stdbool.h>
+#include <stdint.h>
+
+#include <kwitness/gate.h>
+#include <kwitness/record.h>
+
+#include "user/base/bytes.h"
+#include "user/base/clock.h"
+
+enum kw_tier {
+	KW_TIER_FENTRY,	    /* everything */
+	KW_TIER_KPROBE,	    /* same hooks without BTF trampolines */
+	KW_TIER_TRACEPOINT, /* mark_victim only: victim and trigger, no limit owner */
+	KW_TIER_FILES,	    /* no BPF at all: counters only */
+	KW_TIER_COUNT_
+};
+
+/* "fentry", "kprobe", "tracepoint", "files". */
+const char *kw_tier_name(enum kw_tier tier);
+/* "fentry/oom_kill_process" …; NULL for a hook that is not known. */
+const char *kw_hook_name(uint32_t hook);
+
+/* ---- readings of cgroup files (counters.c, poller.c) ---- */
+
+struct kw_flat_pair {
+	char key[KW_FLAT_KEY_BYTES];
+	uint64_t value;
+};
+
+/* One flat key-value file. */
+struct kw_flat {
+	bool present;	   /* false: the file could not be read; error says why */
+	int error;	   /* negative errno, -EBADMSG when the text was refused */
+	uint32_t bad_line; /* 1-based line that was refused */
+	uint32_t count;
+	struct kw_flat_pair pairs[KW_FLAT_KEYS_MAX];
+};
+
+enum kw_flat_file {
+	KW_FLAT_MEMORY_EVENTS,
+	KW_FLAT_CPU_STAT,
+	KW_FLAT_PIDS_EVENTS,
+	KW_FLAT_FILE_COUNT_
+};
+
+/* The three files of one cgroup, read one after the other. */
+struct kw_reading {
+	char cgroup[KW_PATH_MAX]; /* path below the cgroup root, "/" first */
+	char leaf[KW_PATH_MAX];	  /* absolute path of the directory that was read */
+	uint64_t boot_ns;
+	struct kw_flat files[KW_FLAT_FILE_COUNT_];
+};
+
+/* File name of one of the three ("memory.events"). */
+const char *kw_flat_file_name(enum kw_flat_file file);
+
+/* Parses flat key-value text as CellOS does (docs/events.md): lines trimmed, blank ones skipped,
+ * further tokens ignored, the value a u64 or the whole document is refused with its 1-based line;
+ * of a repeated key the last wins. 0; -EBADMSG (ret_flat->bad_line says where); -E2BIG: too many
+ * keys; -ENAMETOOLONG: a key too long. */
+int kw_counters_parse(const char *text, size_t length, struct kw_flat *ret_flat);
+
+/* Reason for a refused document, as CellOS words it: "flat-kv line 3 value \"x\" not u64" is cut to
+ * "flat-kv line 3 refused" where the value is not known any more. */
+void kw_counters_describe_error(const struct kw_flat *flat, char *ret_text, size_t size);
+
+/* Value of key; false when the file or the key is not there. */
+bool kw_counters_get(const struct kw_flat *flat, const char *key, uint64_t *ret_value);
+
+/* Reads the three files of the cgroup at path (below root_fd, "/" first). Missing files are marked,
+ * not errors. 0, or -ENOENT when the directory itself is gone, or -errno. */
+int kw_counters_read(int root_fd, const char *root_path, const char *path,
+		     const struct kw_clock *clock, struct kw_reading *ret_reading) kw_must_check;
+
+/* ---- poller.c: the cgroups that are read again and again, over descriptors that stay open ---- */
+
+struct kw_poller;
+
+/* root_path: where cgroup v2 is mounted; need not exist (then every add fails with -ENOENT). */
+int kw_poller_open(const char *root_path, const struct kw_clock *clock,
+		   struct kw_poller **ret_poller) kw_must_check;
+void kw_poller_free(struct kw_poller *poller);
+KW_DEFINE_CLEANUP(struct kw_poller *, kw_poller_free)
+/* Reads path (below the root, "/" first) from now on under handle. A cgroup that does not exist yet is
+ * tried again at every round. 0, -EEXIST, -ENAMETOOLONG, -ENOMEM. */
+int kw_poller_add(struct kw_poller *poller, uint32_t handle, const char *path) kw_must_check;
+void kw_poller_remove(struct kw_poller *poller, uint32_t handle);
+/* Begins a round: every cgroup is due once more. */
+void kw_poller_begin_round(struct kw_poller *poller);
+
+/* ---- observations ---- */
+
+enum kw_observation_kind {
+	KW_OBSERVATION_OOM_KILL, /* record.kill */
+	KW_OBSERVATION_OOM_END,	 /* record.end */
+	KW_OBSERVATION_LOST,	 /* lost */
+	KW_OBSERVATION_READING,	 /* reading */
+	KW_OBSERVATION_GUEST,	 /* guest: a gate message, any kind the gate may send but READY */
+	KW_OBSERVATION_KIND_COUNT_
+};
+
+enum kw_lost_reason {
+	KW_LOST_RING_FULL,	/* producers refused records: exact number */
+	KW_LOST_MAP_FULL,	/* producers could not count per cgroup: exact number */
+	KW_LOST_PATH_TRUNCATED, /* nothing lost but components near the root */
+	KW_LOST_MALFORMED,	/* a record did not pass the check: a bug or foreign writer */
+	KW_LOST_REASON_COUNT_
+};
+/* "ring_full" … */
+const char *kw_lost_reason_name(enum kw_lost_reason reason);
+
+struct kw_lost {
+	uint32_t record_kind; /* enum kw_record_kind; 0: not known */
+	enum kw_lost_reason reason;
+	uint64_t count; /* since the last report */
+};
+
+struct kw_observation {
+	enum kw_observation_kind kind;
+	uint64_t number;	   /* the record's own number; 0 where there is none */
+	uint64_t boot_ns;	   /* when it happened */
+	uint64_t received_boot_ns; /* when this daemon read it */
+	uint64_t received_real_ns;
+	uint32_t hook; /* enum kw_hook; KW_HOOK_NONE */
+	union {
+		const struct kw_record_oom_kill *kill;
+		const struct kw_record_oom_end *end;
+		const struct kw_lost *lost;
+		const struct kw_reading *reading;
+		const struct kw_gate_message *guest;
+	};
+};
+
+/* Finishes the observation before it returns: signed and appended, or declared lost. 0, or -errno
+ * when it could not be finished (the source is then disabled, and the ring keeps the record). */
+typedef int (*kw_observation_fn)(void *context, const struct kw_observation *observation);
+
+/* ---- record.c: bytes to observation; pure ---- */
+
+/* Checks data (length bytes from a ring) and fills ret_observation, which borrows data.
+ * 0, or -EBADMSG when version, kind, size or a string's end is wrong. Times are the caller's. */
+int kw_record_decode(const void *data, size_t length, struct kw_observation *ret_observation)
+	kw_must_check;
+
+/* Turns a cgroup_ref's leaf-first components into "/a/b/c" ("/" for the root). Not escaped: bytes as
+ * the kernel had them. A truncated path starts with "/…" replaced by "//" so that it can't be taken
+ * for a whole one. 0, -ENODATA when the cgroup is not known, -ENAMETOOLONG. */
+int kw_record_cgroup_path(const struct kw_cgroup_ref *cgroup, char *ret_path, size_t size)
+	kw_must_check;
+
+/* Reads at most limit cgroups that are due; each becomes KW_OBSERVATION_READING. Returns the number of
+ * cgroups still due, or the callback's error. A cgroup that is not there is no observation. */
+int kw_poller_read_due(struct kw_poller *poller, unsigned int limit, kw_observation_fn callback,
+		       void *context) kw_must_check;
+/* Reads one cgroup now, whether it is polled or not; for the room that asks. As kw_counters_read(). */
+int kw_poller_read_now(struct kw_poller *poller, const char *path, struct kw_reading *ret_reading)
+	kw_must_check;
+
+/* ---- hooks.c, pins.c, ring.c: the BPF side ---- */
+
+struct kw_hooks;
+
+/* Why a hook runs in the tier it runs in: one per hook and tier tried, for doctor. */
+struct kw_hook_attempt {
+	const char *hook; /* "oom_kill_process" */
+	enum kw_tier tier;
+	int error;	  /* 0: attached; negative errno: refused */
+	char detail[160]; /* one line in words: what the kernel said, what would change it */
+};
+
+struct kw_hooks_options {
+	enum kw_tier ceiling; /* best tier that may be tried */
+	const char *pin_path; /* KW_PATH_PINS, or NULL: nothing is pinned */
+	const struct kw_clock *clock;
+};
+
+/* Adopts pinned programs of this version, or loads and attaches new ones, hook by hook from the
+ * ceiling down, and pins them. Never fails for a refused hook: then the tier is lower.
+ * ret_hooks: free with kw_hooks_free(). 0, -ENOMEM, -EEXIST (pins belong to a running daemon).
+ * *ret_adopted: true when programs that were recording already were taken over. */
+int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_hooks,
+		  bool *ret_adopted) kw_must_check;
+/* Closes descriptors; pinned programs go on recording. */
+void kw_hooks_free(struct kw_hooks *hooks);
+KW_DEFINE_CLEANUP(struct kw_hooks *, kw_hooks_free)
+
+/* Removes every pin below pin_path: programs stop once nothing holds them. 0 or -errno. */
+int kw_hooks_detach(const char *pin_path);
+
+enum kw_tier kw_hooks_tier(const struct kw_hooks *hooks);
+/* Attempts made, in order; borrowed. */
+const struct kw_hook_attempt *kw_hooks_attempts(const struct kw_hooks *hooks, size_t *ret_count);
+
+/* Descriptor that polls readable when the evidence ring has records; -1 in tier files. */
+int kw_hooks_ring_fd(const struct kw_hooks *hooks);
+
+/* Consumes at most limit records; each goes through record.c to callback, then its slot is released.
+ * Returns the number consumed, or the callback's error after which nothing more is consumed. */
+int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_fn callback,
+		     void *context) kw_must_check;
+
+/* Bytes waiting in the evidence ring. */
+uint64_t kw_hooks_backlog(const struct kw_hooks *hooks);
+
+/* Reads the producers' loss counters; each that moved since the last call becomes an observation
+ * KW_OBSERVATION_LOST. base: counters already declared by an earlier run are kept in a pinned map,
+ * so nothing is declared twice. 0, or the callback's error, or -errno. */
+int kw_hooks_collect_losses(struct kw_hooks *hooks, kw_observation_fn callback, void *context)
+	kw_must_check;
+
+/* When set, each raw record that is consumed is also appended to fd as u32 little-endian length,
+ * u64 received_boot_ns, u64 received_real_ns, bytes: a recording for tests/replay. Not owned. */
+void kw_hooks_set_recording(struct kw_hooks *hooks, int fd);
+
+/* ---- gatelink.c: the daemon's end of the gate ---- */
+
+struct kw_gatelink;
+
+/* Starts program (path of kwitness-gate) with one end of a socketpair as fd 3 and nothing else.
+ * 0 or -errno. Free with kw_gatelink_free(), which ends the gate. */
+int kw_gatelink_open(const char *program, const struct kw_clock *clock,
+		     struct kw_gatelink **ret_link) kw_must_check;
+void kw_gatelink_free(struct kw_gatelink *link);
+KW_DEFINE_CLEANUP(struct kw_gatelink *, kw_gatelink_free)
+
+/* Binds base + KW_GUEST_SOCKET_SUFFIX (mode 0600; a stale socket is replaced, anything else there is
+ * refused with -EEXIST; a live listener with -EADDRINUSE) and hands it to the gate under handle. */
+int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const char *base)
+	kw_must_check;
+/* Tells the gate to forget handle, and unlinks its socket. */
+void kw_gatelink_forget(struct kw_gatelink *link, uint32_t handle);
+
+int kw_gatelink_fd(const struct kw_gatelink *link);
+int kw_gatelink_pidfd(const struct kw_gatelink *link);
+
+/* Receives at most limit messages; each is checked against the table of allowed messages, then given
+ * to callback as KW_OBSERVATION_GUEST. Returns the number, -EPIPE when the gate is gone, -EPROTO when
+ * it sent what no gate of ours sends (the caller restarts it), or the callback's error. */
+int kw_gatelink_receive(struct kw_gatelink *link, unsigned int limit, kw_observation_fn callback,
+			void *context) kw_must_check;
+
+/* Starts the gate anew after -EPIPE or -EPROTO and hands it the listeners it had. 0 or -errno. */
+int kw_gatelink_restart(struct kw_gatelink *link) kw_must_check;

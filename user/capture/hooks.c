@@ -1,0 +1,231 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The hooks as a whole: taken over from pins where the very same build left them attached, else loaded
+ * (load.c) and pinned (pins.c). Each attempt is kept in words, so that doctor can say why a tier was
+ * not reached.
+ */
+#include "user/capture/hooks.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <bpf/bpf.h>
+#include <bpf/libbpf.h>
+
+#include "user/capture/refusal.h"
+
+static const char *const group_names[KW_GROUP_COUNT_] = {
+	[KW_GROUP_OOM_KILL_PROCESS] = "oom_kill_process",
+	[KW_GROUP_OOM_KILL_ONE] = "__oom_kill_process",
+	[KW_GROUP_MARK_VICTIM] = "mark_victim",
+};
+
+static struct kw_hook_attempt *note(struct kw_hooks *hooks, const char *hook, enum kw_tier tier,
+				    int error)
+{
+	struct kw_hook_attempt *attempt = &hooks->attempts[KW_ATTEMPTS_MAX - 1];
+
+	if (hooks->attempt_count < KW_ATTEMPTS_MAX)
+		attempt = &hooks->attempts[hooks->attempt_count++];
+	*attempt = (struct kw_hook_attempt){.hook = hook, .tier = tier, .error = error};
+	return attempt;
+}
+
+static void note_group(void *context, enum kw_hook_group group, enum kw_tier tier, int error)
+{
+	struct kw_hooks *hooks = context;
+	struct kw_hook_attempt *attempt = note(hooks, group_names[group], tier, error);
+
+	kw_refusal_describe_hook(tier, error, attempt->detail, sizeof(attempt->detail));
+}
+
+/* Descriptors of our own: those of the object go with it. */
+static int dup_map(const struct kw_hooks *hooks, const char *name)
+{
+	int fd = bpf_object__find_map_fd_by_name(kw_load_object(&hooks->loaded), name);
+
+	return fd < 0 ? fd : fcntl(fd, F_DUPFD_CLOEXEC, 3);
+}
+
+static int borrow_maps(struct kw_hooks *hooks)
+{
+	hooks->maps.evidence = dup_map(hooks, "evidence");
+	hooks->maps.losses = dup_map(hooks, "losses");
+	hooks->maps.losses_told = dup_map(hooks, "losses_told");
+	hooks->maps.counts = dup_map(hooks, "counts");
+	if (hooks->maps.evidence < 0 || hooks->maps.losses < 0 || hooks->maps.losses_told < 0 ||
+	    hooks->maps.counts < 0)
+		return -ENOMEM;
+	return 0;
+}
+
+/* ---- pins ---- */
+
+static struct kw_pin_meta describe_self(enum kw_tier ceiling)
+{
+	return (struct kw_pin_meta){
+		.record_version = KW_RECORD_VERSION,
+		.ceiling = ceiling,
+		.build_id = kw_load_build_id(),
+	};
+}
+
+/* Pins of this build that are complete, links included. 0 or -errno: nothing to adopt. */
+static int adopt(struct kw_hooks *hooks, const struct kw_hooks_options *options)
+{
+	struct kw_pin_meta expected = describe_self(options->ceiling), meta;
+	cleanup(kw_pins_close_maps) struct kw_pins_maps maps = KW_PINS_MAPS_NONE;
+	struct kw_combination combination;
+	int r;
+
+	r = kw_pins_adopt(options->pin_path, &expected, &maps, &meta);
+	if (r < 0)
+		return r;
+	for (unsigned int i = 0; i < KW_GROUP_COUNT_; i++) {
+		if (meta.tier[i] >= KW_TIER_COUNT_)
+			return -ENOENT;
+		combination.tier[i] = meta.tier[i];
+	}
+	for (size_t i = 0; i < kw_load_program_count(); i++) {
+		const char *program = kw_load_program(&combination, i);
+
+		if (program && !kw_pins_has_link(options->pin_path, program))
+			return -ENOENT;
+	}
+	hooks->maps = maps;
+	maps = KW_PINS_MAPS_NONE;
+	hooks->combination = combination;
+	for (unsigned int i = 0; i < KW_GROUP_COUNT_; i++)
+		if (combination.tier[i] != KW_TIER_FILES)
+			(void)snprintf(note(hooks, group_names[i], combination.tier[i], 0)->detail,
+				       sizeof(hooks->attempts[0].detail),
+				       "attached: taken over from the last run's pins");
+	return 0;
+}
+
+/*
+ * New programs take the place of pins that cannot be adopted (another build, ceiling or record
+ * version, or incomplete). The new ones are attached before the old pins go, so no OOM goes unseen;
+ * one in between is seen by both, but told once, because nobody reads the old ring any more. What was
+ * unread in the old ring is lost uncounted: the daemon declares a restart without adoption as a gap.
+ */
+static void pin(struct kw_hooks *hooks, const struct kw_hooks_options *options)
+{
+	struct bpf_object *object = kw_load_object(&hooks->loaded);
+	struct kw_pin_meta meta = describe_self(options->ceiling);
+	struct kw_hook_attempt *attempt;
+	uint32_t zero = 0;
+	int r;
+
+	for (unsigned int i = 0; i < KW_GROUP_COUNT_; i++)
+		meta.tier[i] = hooks->combination.tier[i];
+	r = kw_pins_remove(options->pin_path);
+	if (r == 0 && bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "meta"), &zero,
+					  &meta, BPF_ANY) < 0)
+		r = -errno;
+	if (r == 0)
+		r = kw_pins_save(options->pin_path, object, hooks->loaded.links,
+				 hooks->loaded.link_count);
+	hooks->is_pinned = r == 0;
+	attempt = note(hooks, "pins", kw_hooks_tier(hooks), r);
+	kw_refusal_describe_pins(r, attempt->detail, sizeof(attempt->detail));
+}
+
+/* ---- public ---- */
+
+static int open_pins(struct kw_hooks *hooks, const struct kw_hooks_options *options)
+{
+	struct kw_hook_attempt *attempt;
+	int fd;
+
+	if (!options->pin_path)
+		return 0;
+	fd = kw_pins_open(options->pin_path);
+	if (fd == -EEXIST)
+		return fd;
+	if (fd < 0) {
+		attempt = note(hooks, "pins", options->ceiling, fd);
+		kw_refusal_describe_pins(fd, attempt->detail, sizeof(attempt->detail));
+		return 0;
+	}
+	hooks->pin_fd = fd;
+	return 0;
+}
+
+int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_hooks,
+		  bool *ret_adopted)
+{
+	cleanup(kw_hooks_freep) struct kw_hooks *hooks = calloc(1, sizeof(*hooks));
+	bool adopted = false;
+	int r;
+
+	if (!hooks)
+		return -ENOMEM;
+	hooks->clock = options->clock;
+	hooks->maps = KW_PINS_MAPS_NONE;
+	hooks->pin_fd = -1;
+	hooks->recording_fd = -1;
+	hooks->combination = KW_COMBINATION_NONE;
+	r = open_pins(hooks, options);
+	if (r < 0)
+		return r;
+	if (options->ceiling < KW_TIER_FILES) {
+		if (hooks->pin_fd >= 0)
+			adopted = adopt(hooks, options) == 0;
+		if (!adopted && kw_load_best(options->ceiling, options->clock, note_group, hooks,
+					     &hooks->loaded, &hooks->combination) == 0) {
+			r = borrow_maps(hooks);
+			if (r < 0)
+				return r;
+			if (hooks->pin_fd >= 0)
+				pin(hooks, options);
+		}
+	}
+	if (!adopted && !hooks->is_pinned && hooks->pin_fd >= 0)
+		(void)kw_pins_remove(options->pin_path); /* nobody will read what they record */
+	if (hooks->maps.evidence >= 0) {
+		r = kw_ring_open(hooks->maps.evidence, &hooks->ring);
+		if (r < 0)
+			return r;
+	}
+	*ret_adopted = adopted;
+	*ret_hooks = take_ptr(hooks);
+	return 0;
+}
+
+void kw_hooks_free(struct kw_hooks *hooks)
+{
+	if (!hooks)
+		return;
+	kw_ring_close(&hooks->ring);
+	kw_load_free(&hooks->loaded, hooks->is_pinned);
+	kw_pins_close_maps(&hooks->maps);
+	kw_cleanup_close_fd(&hooks->pin_fd);
+	free(hooks);
+}
+
+int kw_hooks_detach(const char *pin_path)
+{
+	return kw_pins_remove(pin_path);
+}
+
+/* The tier of the whole: that of the hook which sees the limit's owner, if there is one. */
+enum kw_tier kw_hooks_tier(const struct kw_hooks *hooks)
+{
+	enum kw_tier owner = hooks->combination.tier[KW_GROUP_OOM_KILL_PROCESS];
+
+	return owner != KW_TIER_FILES ? owner : hooks->combination.tier[KW_GROUP_MARK_VICTIM];
+}
+
+const struct kw_hook_attempt *kw_hooks_attempts(const struct kw_hooks *hooks, size_t *ret_count)
+{
+	*ret_count = hooks->attempt_count;
+	return hooks->attempts;
+}
+
+int kw_hooks_ring_fd(const struct kw_hooks *hooks)
+{
+	return hooks->maps.evidence;
+}

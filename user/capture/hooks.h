@@ -1,0 +1,23 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/* What hooks.c (open, pin, adopt) and drain.c (records, losses) share. Private to the room. */
+#include "user/capture/capture.h"
+#include "user/capture/load.h"
+#include "user/capture/pins.h"
+#include "user/capture/ring.h"
+
+/* pins, mark_victim, and two groups in two tiers. */
+#define KW_ATTEMPTS_MAX 8
+
+struct kw_hooks {
+	const struct kw_clock *clock;
+	struct kw_loaded loaded; /* empty when adopted */
+	struct kw_combination combination;
+	struct kw_pins_maps maps;
+	struct kw_ring ring;
+	int pin_fd; /* the lock; -1: not pinned */
+	bool is_pinned;
+	int recording_fd; /* -1: none; not owned */
+	struct kw_hook_attempt attempts[KW_ATTEMPTS_MAX];
+	size_t attempt_count;
+};

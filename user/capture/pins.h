@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * Pinned programs and maps below one directory of a bpffs (private to the room).
+ *
+ * Pinned, the programs go on recording while no daemon runs, and the ring keeps what they recorded.
+ * A map's pin has its own name, a link's is "link_" and its program's name, and "meta" is pinned last:
+ * pins with a fitting meta are complete, all others are leftovers. The directory is locked (flock) by
+ * the daemon that uses it, so that two cannot share out one ring between them.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "bpf/state.h"
+#include "user/base/cleanup.h"
+
+struct bpf_object;
+struct bpf_link;
+
+/* A link to pin: program's name and the link. */
+struct kw_pins_link {
+	const char *name;
+	struct bpf_link *link;
+};
+
+/* The maps a daemon needs of pinned programs. Descriptors, -1 when not open. */
+struct kw_pins_maps {
+	int evidence;
+	int losses;
+	int losses_told;
+	int counts;
+};
+#define KW_PINS_MAPS_NONE ((struct kw_pins_maps){-1, -1, -1, -1})
+
+void kw_pins_close_maps(struct kw_pins_maps *maps);
+
+/* Opens path, made with mode 0700 when it is not there, and locks it. Returns a descriptor; -EEXIST
+ * when a running daemon has it, -EOPNOTSUPP when it is not on a bpffs, or -errno. */
+int kw_pins_open(const char *path) kw_must_check;
+
+/* Takes over pins that a loader with the same record version, build and ceiling has left, complete.
+ * links: names of the programs that must be pinned for each group of *ret_meta. 0; -ENOENT when there
+ * are none or of another loader; or -errno. */
+int kw_pins_adopt(const char *path, const struct kw_pin_meta *expected,
+		  struct kw_pins_maps *ret_maps, struct kw_pin_meta *ret_meta) kw_must_check;
+
+/* Whether path has the link of this program. */
+bool kw_pins_has_link(const char *path, const char *program);
+
+/* Pins all maps of object and the links, then meta. On failure nothing of it stays. 0 or -errno. */
+int kw_pins_save(const char *path, struct bpf_object *object, const struct kw_pins_link *links,
+		 size_t count) kw_must_check;
+
+/* Removes every pin below path, meta first. 0 (also when there is no such directory) or -errno. */
+int kw_pins_remove(const char *path);

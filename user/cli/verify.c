@@ -1,0 +1,387 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * kwitness verify: the verdict over a ledger. Everything it knows comes from the keyring and from the
+ * bytes; it holds no key of its own and asks nobody.
+ */
+#include <dirent.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <getopt.h>
+#include <inttypes.h>
+#include <jansson.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <time.h>
+
+#include <kwitness/verify.h>
+
+#include "user/base/text.h"
+#include "user/cli/cli.h"
+
+#define FAULTS_SHOWN 50
+#define SEGMENT_DIGITS 20
+#define SEGMENT_SUFFIX ".jsonl"
+
+static const char help[] =
+	"usage: kwitness verify --keyring FILE [--partial] [--json] PATH...\n"
+	"\n"
+	"PATH is a ledger directory, a segment, or '-' for standard input; several are read as one ledger,\n"
+	"in the order given. Says each fault in one line (the first 50, then counts) and a verdict.\n"
+	"Exit: 0 every line verifies and the chain is whole, 1 it does not, 2 wrong usage, 3 could not read.\n"
+	"\n"
+	"  -k, --keyring FILE   whom to believe: {key id: base64url of the public key}\n"
+	"  -p, --partial        the first line need not be the ledger's first\n"
+	"  -j, --json           one JSON object instead\n"
+	"  -h, --help           this text\n";
+
+KW_DEFINE_CLEANUP(struct kw_keyring *, kw_keyring_free)
+KW_DEFINE_CLEANUP(struct kw_verifier *, kw_verifier_free)
+
+struct job {
+	struct kw_verifier *verifier;
+	bool json;
+	json_t *faults; /* with json: the first FAULTS_SHOWN */
+	uint64_t fault_count;
+	uint64_t bytes;
+	time_t shown_at; /* progress; 0: no terminal */
+};
+
+/* ---- faults ---- */
+
+static void fault_line(const struct kw_fault_report *report)
+{
+	cleanup_bytes struct kw_bytes line;
+
+	kw_bytes_init(&line, 16384);
+	kw_text_append_printable(&line, report->file, strlen(report->file));
+	kw_bytes_append_format(&line, ":%" PRIu64 ": ", report->line);
+	if (report->sequence)
+		kw_bytes_append_format(&line, "sequence %" PRIu64 ": ", report->sequence);
+	kw_bytes_append_format(&line, "%s: %s\n", kw_fault_name(report->fault), report->detail);
+	if (kw_bytes_error(&line) == 0)
+		(void)fwrite(line.data, 1, line.length, stdout);
+}
+
+static void fault_json(struct job *job, const struct kw_fault_report *report)
+{
+	cleanup_bytes struct kw_bytes file;
+
+	kw_bytes_init(&file, 16384);
+	kw_text_append_escaped(&file, report->file, strlen(report->file));
+	if (kw_bytes_error(&file) < 0)
+		return;
+	(void)json_array_append_new(
+		job->faults,
+		json_pack("{s:s, s:s, s:s, s:I, s:I}", "detail", report->detail, "fault",
+			  kw_fault_name(report->fault), "file", file.data ? file.data : "", "line",
+			  (json_int_t)report->line, "sequence", (json_int_t)report->sequence));
+}
+
+static void on_fault(void *context, const struct kw_fault_report *report)
+{
+	struct job *job = context;
+
+	if (job->fault_count++ >= FAULTS_SHOWN)
+		return;
+	if (job->json)
+		fault_json(job, report);
+	else
+		fault_line(report);
+}
+
+/* ---- reading ---- */
+
+static void show_progress(struct job *job)
+{
+	struct kw_verify_result result;
+	time_t now = time(NULL);
+
+	if (job->shown_at == 0 || now == job->shown_at)
+		return;
+	job->shown_at = now;
+	kw_verifier_result(job->verifier, &result);
+	(void)fprintf(stderr, "\r%" PRIu64 " events, %" PRIu64 " MiB, %" PRIu64 " faults ",
+		      result.lines, job->bytes >> 20, job->fault_count);
+}
+
+/* Feeds all of fd under name. KW_EXIT_OK or KW_EXIT_FAIL. */
+static int feed(struct job *job, int fd, const char *name)
+{
+	char chunk[64 * 1024];
+	ssize_t got;
+	int r;
+
+	for (;;) {
+		got = read(fd, chunk, sizeof(chunk));
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", name, strerror(errno));
+		if (got == 0)
+			break;
+		r = kw_verifier_feed(job->verifier, name, chunk, (size_t)got);
+		if (r < 0)
+			return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", name, strerror(-r));
+		job->bytes += (uint64_t)got;
+		show_progress(job);
+	}
+	r = kw_verifier_end_of_file(job->verifier);
+	if (r < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", name, strerror(-r));
+	return KW_EXIT_OK;
+}
+
+/* Opens a regular file for reading, never through a link. Returns the fd or -errno. */
+static int open_regular(int directory, const char *name)
+{
+	cleanup_close int fd =
+		openat(directory, name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK);
+	struct stat status;
+
+	if (fd < 0 || fstat(fd, &status) < 0)
+		return -errno;
+	return S_ISREG(status.st_mode) ? take_fd(fd) : -EINVAL;
+}
+
+static int is_segment(const struct dirent *entry)
+{
+	size_t length = strlen(entry->d_name);
+
+	return length == SEGMENT_DIGITS + strlen(SEGMENT_SUFFIX) &&
+	       strspn(entry->d_name, "0123456789") == SEGMENT_DIGITS &&
+	       strcmp(entry->d_name + SEGMENT_DIGITS, SEGMENT_SUFFIX) == 0;
+}
+
+static int by_name(const struct dirent **left, const struct dirent **right)
+{
+	return strcmp((*left)->d_name, (*right)->d_name);
+}
+
+static int feed_segment(struct job *job, int directory, const char *path, const char *name)
+{
+	cleanup_close int fd = open_regular(directory, name);
+	char shown[4096 + 64];
+
+	(void)snprintf(shown, sizeof(shown), "%s/%s", path, name);
+	if (fd < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", shown,
+				   fd == -EINVAL ? "not a regular file" : strerror(-fd));
+	return feed(job, fd, shown);
+}
+
+/* All segments of a directory in the order of their numbers. */
+static int feed_directory(struct job *job, int directory, const char *path)
+{
+	struct dirent **entries = NULL;
+	int count = scandirat(directory, ".", &entries, is_segment, by_name), code = KW_EXIT_OK;
+
+	if (count < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", path, strerror(errno));
+	if (count == 0)
+		code = kw_cli_fail(KW_EXIT_FAIL, "verify",
+				   "%s: no segments in it (<20 digits>.jsonl); is it a ledger?",
+				   path);
+	for (int i = 0; i < count; i++) {
+		if (code == KW_EXIT_OK)
+			code = feed_segment(job, directory, path, entries[i]->d_name);
+		free(entries[i]);
+	}
+	free(entries);
+	return code;
+}
+
+static int feed_path(struct job *job, const char *path)
+{
+	cleanup_close int fd = -1;
+
+	if (strcmp(path, "-") == 0)
+		return feed(job, STDIN_FILENO, "-");
+	fd = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	if (fd >= 0)
+		return feed_directory(job, fd, path);
+	if (errno != ENOTDIR)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", path, strerror(errno));
+	fd = open_regular(AT_FDCWD, path);
+	if (fd == -ELOOP)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify",
+				   "%s: a symbolic link; name what it points to", path);
+	if (fd < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", path,
+				   fd == -EINVAL ? "not a regular file" : strerror(-fd));
+	return feed(job, fd, path);
+}
+
+/* ---- the verdict ---- */
+
+static void print_counts(const struct kw_verify_result *result, uint64_t faults)
+{
+	if (faults > FAULTS_SHOWN)
+		(void)printf("… and %" PRIu64 " more; in all:\n", faults - FAULTS_SHOWN);
+	else
+		return;
+	for (int i = 0; i < KW_FAULT_COUNT_; i++) {
+		if (result->faults[i])
+			(void)printf("  %-18s %" PRIu64 "\n", kw_fault_name((enum kw_fault)i),
+				     result->faults[i]);
+	}
+}
+
+static const char *plural(uint64_t count)
+{
+	return count == 1 ? "" : "s";
+}
+
+static void print_verdict(const struct kw_verify_result *result, uint64_t faults)
+{
+	if (result->lines == 0) {
+		(void)printf("NOT sound: no event in it, nothing was verified\n");
+		return;
+	}
+	print_counts(result, faults);
+	if (result->first_time[0])
+		(void)printf("%s from %s to %s: ", faults ? "NOT sound" : "complete",
+			     result->first_time, result->last_time);
+	else
+		(void)printf("NOT sound: ");
+	(void)printf("%" PRIu64 " event%s, sequence %" PRIu64 " to %" PRIu64 ", %" PRIu64
+		     " gap%s declared (%" PRIu64 " record%s lost), %" PRIu64 " fault%s",
+		     result->lines, plural(result->lines), result->first_sequence,
+		     result->last_sequence, result->gaps, plural(result->gaps), result->gaps_lost,
+		     plural(result->gaps_lost), faults, plural(faults));
+	if (faults)
+		(void)printf(" in %" PRIu64 " line%s", result->bad_lines,
+			     plural(result->bad_lines));
+	(void)printf("\n");
+}
+
+static json_t *count_faults(const struct kw_verify_result *result)
+{
+	json_t *counts = json_object();
+
+	for (int i = 0; i < KW_FAULT_COUNT_; i++)
+		(void)json_object_set_new(counts, kw_fault_name((enum kw_fault)i),
+					  json_integer((json_int_t)result->faults[i]));
+	return counts;
+}
+
+static int print_json(struct job *job, const struct kw_verify_result *result)
+{
+	cleanup_free char *text = NULL;
+	char hash[65];
+	json_t *root;
+
+	for (size_t i = 0; i < sizeof(result->last_hash); i++)
+		(void)snprintf(hash + 2 * i, 3, "%02x", result->last_hash[i]);
+	root = json_pack("{s:b, s:I, s:I, s:I, s:o, s:O, s:I, s:I, s:I, s:s, s:s, s:s, s:I}",
+			 "sound", job->fault_count == 0, "events", (json_int_t)result->lines,
+			 "badLines", (json_int_t)result->bad_lines, "faultCount",
+			 (json_int_t)job->fault_count, "faultsByKind", count_faults(result),
+			 "faults", job->faults, "firstSequence", (json_int_t)result->first_sequence,
+			 "lastSequence", (json_int_t)result->last_sequence, "gaps",
+			 (json_int_t)result->gaps, "firstTime", result->first_time, "lastTime",
+			 result->last_time, "lastHash", hash, "gapsLost",
+			 (json_int_t)result->gaps_lost);
+	if (root)
+		text = json_dumps(root, JSON_SORT_KEYS | JSON_COMPACT);
+	json_decref(root);
+	if (!text)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s", strerror(ENOMEM));
+	(void)printf("%s\n", text);
+	return KW_EXIT_OK;
+}
+
+static int conclude(struct job *job)
+{
+	struct kw_verify_result result;
+	int code = KW_EXIT_OK;
+
+	if (job->shown_at)
+		(void)fprintf(stderr, "\r\033[K");
+	kw_verifier_result(job->verifier, &result);
+	if (job->json)
+		code = print_json(job, &result);
+	else
+		print_verdict(&result, job->fault_count);
+	if (fflush(stdout) != 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "cannot write output: %s",
+				   strerror(errno));
+	/* A ledger begins with its start event: no event at all is no sound ledger. */
+	if (code == KW_EXIT_OK && (job->fault_count || result.lines == 0))
+		code = KW_EXIT_NO;
+	return code;
+}
+
+static int verify(const char *keyring_path, bool partial, bool json, char **paths)
+{
+	cleanup(kw_keyring_freep) struct kw_keyring *keyring = NULL;
+	cleanup(kw_verifier_freep) struct kw_verifier *verifier = NULL;
+	struct job job = { .json = json, .shown_at = isatty(STDERR_FILENO) ? time(NULL) : 0 };
+	const char *reason = NULL;
+	int r, code = KW_EXIT_OK;
+
+	r = kw_keyring_load(keyring_path, &keyring, &reason);
+	if (r == -EBADMSG)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "keyring %s: %s", keyring_path, reason);
+	if (r == -ELOOP)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify",
+				   "keyring %s: a symbolic link; name the file itself",
+				   keyring_path);
+	if (r < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "keyring %s: %s", keyring_path,
+				   strerror(-r));
+	r = kw_verifier_new(keyring, partial, on_fault, &job, &verifier);
+	if (r < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s", strerror(-r));
+	job.verifier = verifier;
+	job.faults = json_array();
+	for (; *paths && code == KW_EXIT_OK; paths++)
+		code = feed_path(&job, *paths);
+	/* What could not be read to its end gets no verdict. */
+	if (code == KW_EXIT_OK)
+		code = conclude(&job);
+	else
+		(void)fflush(stdout);
+	json_decref(job.faults);
+	return code;
+}
+
+int kw_cli_verify(int argc, char **argv)
+{
+	static const struct option options[] = {
+		{ "keyring", required_argument, NULL, 'k' },
+		{ "partial", no_argument, NULL, 'p' },
+		{ "json", no_argument, NULL, 'j' },
+		{ "help", no_argument, NULL, 'h' },
+		{ NULL, 0, NULL, 0 },
+	};
+	const char *keyring = NULL;
+	bool partial = false, json = false;
+	int option;
+
+	while ((option = getopt_long(argc, argv, "k:pjh", options, NULL)) != -1) {
+		switch (option) {
+		case 'k':
+			keyring = optarg;
+			break;
+		case 'p':
+			partial = true;
+			break;
+		case 'j':
+			json = true;
+			break;
+		case 'h':
+			return kw_cli_output("verify", help, strlen(help));
+		default:
+			return KW_EXIT_USAGE;
+		}
+	}
+	if (!keyring)
+		return kw_cli_fail(
+			KW_EXIT_USAGE, "verify",
+			"no keyring given; use --keyring FILE ('kwitness pubkey' prints one)");
+	if (optind == argc)
+		return kw_cli_fail(KW_EXIT_USAGE, "verify",
+				   "give a ledger directory, a segment, or '-'; see --help");
+	return verify(keyring, partial, json, argv + optind);
+}

@@ -1,0 +1,123 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * The daemon alone knows all rooms. Reading order: pipeline.c (the whole way of an observation),
+ * startup.c (what is opened, in which order, and what is fatal), loop.c (sources and priorities).
+ */
+#include <systemd/sd-event.h>
+
+#include "user/deliver/deliver.h"
+
+/* What the command line and the configuration files say. Strings are owned. */
+struct kw_settings {
+	char *ledger;
+	char *key;
+	char *cells;
+	char *cgroup_root;
+	char *runtime;
+	char *pins;	   /* empty: pin nothing */
+	char *gate;	   /* path of kwitness-gate; empty: beside this program */
+	char *record;	   /* file for raw records; empty: none */
+	enum kw_tier tier; /* best that may be tried */
+	uint64_t poll_interval_ns;
+	uint64_t settle_ns;
+	uint64_t segment_bytes;
+	bool to_stdout;
+	bool check_only;
+	bool detach;
+	bool verbose;
+};
+
+/* Defaults; free with kw_settings_done(). 0 or -ENOMEM. */
+int kw_settings_init(struct kw_settings *settings) kw_must_check;
+void kw_settings_done(struct kw_settings *settings);
+/* Sets one value by its configuration key ("ledger"). 0; -ENOENT: no such key; -EINVAL: bad value;
+ * -ENOMEM. */
+int kw_settings_set(struct kw_settings *settings, const char *section, const char *key,
+		    const char *value) kw_must_check;
+/* Reads path (optional: may be missing) and the *.conf files of directory in their order. Errors are
+ * logged, naming file and line. 0 or -errno. */
+int kw_settings_read(struct kw_settings *settings, const char *path, bool optional,
+		     const char *directory) kw_must_check;
+/* Prints the settings as a configuration file that reads back to the same. */
+void kw_settings_print(const struct kw_settings *settings);
+
+/* Fills settings from files and the command line. 0: go on; 1: done, *ret_exit says how. */
+int kw_options_parse(int argc, char **argv, struct kw_settings *settings, int *ret_exit)
+	kw_must_check;
+
+struct kw_daemon {
+	const struct kw_settings *settings;
+	const struct kw_clock *clock;
+	char boot_id[40];
+	char source[96];
+
+	struct kw_hooks *hooks;
+	struct kw_poller *poller;
+	struct kw_gatelink *gate;
+	struct kw_cells *cells;
+	struct kw_attribute *attribute;
+	struct kw_reconcile *reconcile;
+	struct kw_key *key;
+	struct kw_attest *attest;
+	struct kw_ledger *ledger;
+	int record_fd;
+	int stdout_pidfd; /* the child that copies the ledger to stdout; -1: none */
+
+	struct kw_bytes line;	 /* the line being made */
+	struct kw_bytes pending; /* signed lines that the ledger could not take yet */
+	uint64_t pending_first;	 /* sequence of the first of them */
+	int blocked;		 /* 0, or why the ledger takes no lines now */
+	uint64_t blocked_boot_ns;
+
+	sd_event *event;
+	sd_event_source *evidence_source;
+	sd_event_source *gate_source;
+	sd_event_source *deadline_source;
+	sd_event_source *housekeeping_source;
+	uint64_t next_poll_boot_ns;
+	unsigned int gate_failures; /* in a row, for the back-off */
+	uint64_t gate_retry_boot_ns;
+};
+
+/* ---- pipeline.c ---- */
+
+/* The whole way of an observation; a kw_observation_fn with a struct kw_daemon as context. */
+int kw_pipeline_observe(void *context, const struct kw_observation *observation);
+/* Signs and appends a finding; a kw_finding_fn. */
+int kw_pipeline_finding(void *context, const struct kw_finding *finding);
+/* Reads a cgroup for reconcile; a kw_reader_fn. */
+int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_reading);
+/* Whether the ledger can take a turn's worth of lines; tries pending lines first. 0 or -errno. */
+int kw_pipeline_ready(struct kw_daemon *daemon) kw_must_check;
+/* Declares a gap now. */
+int kw_pipeline_gap(struct kw_daemon *daemon, enum kw_gap_kind kind, const char *stage,
+		    uint64_t from_boot_ns, const char *format, ...) kw_printf(5, 6);
+
+/* ---- startup.c ---- */
+
+/* Opens everything in the order that makes failures clear; logs what failed. 0 or -errno. */
+int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings) kw_must_check;
+/* Releases everything, in the opposite order. */
+void kw_shutdown(struct kw_daemon *daemon);
+/* Directory of this program, with its '/'; for the programs beside it. */
+int kw_startup_beside(const char *name, char *ret_path, size_t size) kw_must_check;
+
+/* ---- cellwatch.c: what the registry's changes mean for the other rooms ---- */
+
+/* A kw_cell_fn with a struct kw_daemon as context. */
+void kw_cellwatch_change(void *context, enum kw_cell_change change, const struct kw_cell *cell,
+			 const char *file, const char *refusal);
+
+/* ---- gatekeeper.c: the gate's life ---- */
+
+int kw_gatekeeper_start(struct kw_daemon *daemon);
+/* Receives what the gate has; restarts it with a back-off when it died or misbehaved. */
+int kw_gatekeeper_turn(struct kw_daemon *daemon);
+/* Tries again when the back-off has passed. */
+void kw_gatekeeper_retry(struct kw_daemon *daemon);
+
+/* ---- loop.c ---- */
+
+/* Runs until SIGTERM or SIGINT; drains the rings before it returns. Exit code of the program. */
+int kw_loop_run(struct kw_daemon *daemon) kw_must_check;

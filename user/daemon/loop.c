@@ -1,0 +1,302 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * One thread, one sd-event loop. sd-event always takes the pending source of the highest priority, so
+ * signals and the watchdog stand above evidence (a flood must not make the daemon unstoppable), and
+ * evidence stands above guests and timers. Every source has a bound per turn.
+ *
+ *   −100  SIGTERM, SIGINT, watchdog       −30  gate, ≤ 64 messages
+ *    −50  evidence ring, ≤ 64 records     −20  cells' inotify, drained
+ *     10  incident deadlines               20  housekeeping: losses, polling, retries
+ */
+#include "user/daemon/daemon.h"
+
+#include <errno.h>
+#include <kwitness/names.h>
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <systemd/sd-daemon.h>
+#include <time.h>
+
+#include "user/base/file.h"
+#include "user/base/log.h"
+
+#define RECORDS_PER_TURN 64U
+#define CGROUPS_PER_TURN 64U
+#define HOUSEKEEPING_USEC 1000000ULL
+#define DRAIN_NS (2 * KW_NSEC_PER_SEC)
+
+/* The deadline moves with every observation; one timer is moved along after each turn. */
+static int rearm_deadline(struct kw_daemon *daemon)
+{
+	uint64_t deadline = kw_reconcile_deadline(daemon->reconcile);
+	int r;
+
+	if (deadline == UINT64_MAX)
+		return sd_event_source_set_enabled(daemon->deadline_source, SD_EVENT_OFF);
+	r = sd_event_source_set_time(daemon->deadline_source, deadline / KW_NSEC_PER_USEC + 1);
+	return r < 0 ? r : sd_event_source_set_enabled(daemon->deadline_source, SD_EVENT_ONESHOT);
+}
+
+static int on_post(sd_event_source *source, void *context)
+{
+	(void)source;
+	return rearm_deadline(context);
+}
+
+static int on_evidence(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	struct kw_daemon *daemon = context;
+
+	(void)fd, (void)events;
+	/* No room for lines: leave the records in the kernel. Housekeeping switches the source on again. */
+	if (kw_pipeline_ready(daemon) < 0)
+		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	if (kw_hooks_consume(daemon->hooks, RECORDS_PER_TURN, kw_pipeline_observe, daemon) < 0)
+		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	return 0;
+}
+
+static int on_cells(sd_event_source *source, int fd, uint32_t events, void *context)
+{
+	struct kw_daemon *daemon = context;
+	int r = kw_cells_refresh(daemon->cells, kw_cellwatch_change, daemon);
+
+	(void)source, (void)fd, (void)events;
+	if (r < 0)
+		(void)kw_log_error(r, "cannot read \"%s\"", daemon->settings->cells);
+	return 0;
+}
+
+static int on_deadline(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct kw_daemon *daemon = context;
+	int r;
+
+	(void)source, (void)usec;
+	if (kw_pipeline_ready(daemon) < 0) {
+		/* An incident that is due waits for the ledger; housekeeping calls again. */
+		return 0;
+	}
+	r = kw_reconcile_due(daemon->reconcile, kw_clock_boot_ns(daemon->clock));
+	if (r < 0)
+		(void)kw_log_error(r, "cannot settle an incident");
+	kw_ledger_request_sync(daemon->ledger);
+	return 0;
+}
+
+static void poll_cells(struct kw_daemon *daemon)
+{
+	uint64_t now = kw_clock_boot_ns(daemon->clock);
+
+	if (now >= daemon->next_poll_boot_ns) {
+		kw_poller_begin_round(daemon->poller);
+		daemon->next_poll_boot_ns = now + daemon->settings->poll_interval_ns;
+	}
+	if (kw_poller_read_due(daemon->poller, CGROUPS_PER_TURN, kw_pipeline_observe, daemon) < 0)
+		daemon->next_poll_boot_ns =
+			now; /* blocked: logged there; a new round when it is over */
+}
+
+static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context)
+{
+	struct kw_daemon *daemon = context;
+	int r = sd_event_source_set_time(source, usec + HOUSEKEEPING_USEC);
+
+	if (r < 0)
+		return r;
+	if (kw_pipeline_ready(daemon) < 0)
+		return 0;
+	if (daemon->evidence_source)
+		(void)sd_event_source_set_enabled(daemon->evidence_source, SD_EVENT_ON);
+	r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, daemon);
+	if (r < 0 && daemon->blocked == 0)
+		(void)kw_log_error(r, "cannot read the producers' loss counters");
+	kw_gatekeeper_retry(daemon);
+	poll_cells(daemon);
+	kw_ledger_request_sync(daemon->ledger);
+	return 0;
+}
+
+static int add_signals(struct kw_daemon *daemon)
+{
+	static const int signals[] = { SIGTERM, SIGINT };
+	sigset_t mask;
+
+	(void)sigemptyset(&mask);
+	for (size_t i = 0; i < kw_array_size(signals); i++)
+		(void)sigaddset(&mask, signals[i]);
+	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
+		return -errno;
+	for (size_t i = 0; i < kw_array_size(signals); i++) {
+		sd_event_source *source = NULL;
+		int r = sd_event_add_signal(daemon->event, &source, signals[i], NULL, NULL);
+
+		if (r < 0)
+			return r;
+		r = sd_event_source_set_priority(source, -100);
+		if (r == 0)
+			r = sd_event_source_set_floating(source, true);
+		sd_event_source_unref(source);
+		if (r < 0)
+			return r;
+	}
+	return sd_event_set_watchdog(daemon->event, true) < 0 ? -EINVAL : 0;
+}
+
+static int add_io(struct kw_daemon *daemon, int fd, int64_t priority, const char *name,
+		  sd_event_io_handler_t handler, sd_event_source **ret_source)
+{
+	int r = sd_event_add_io(daemon->event, ret_source, fd, EPOLLIN, handler, daemon);
+
+	if (r < 0)
+		return r;
+	(void)sd_event_source_set_description(*ret_source, name);
+	return sd_event_source_set_priority(*ret_source, priority);
+}
+
+static int add_timer(struct kw_daemon *daemon, uint64_t usec, int64_t priority, const char *name,
+		     sd_event_time_handler_t handler, sd_event_source **ret_source)
+{
+	int r = sd_event_add_time(daemon->event, ret_source, CLOCK_BOOTTIME, usec, 1000, handler,
+				  daemon);
+
+	if (r < 0)
+		return r;
+	(void)sd_event_source_set_description(*ret_source, name);
+	r = sd_event_source_set_priority(*ret_source, priority);
+	return r < 0 ? r : sd_event_source_set_enabled(*ret_source, SD_EVENT_ON);
+}
+
+static int add_sources(struct kw_daemon *daemon)
+{
+	sd_event_source *cells = NULL, *post = NULL;
+	uint64_t now_usec = kw_clock_boot_ns(daemon->clock) / KW_NSEC_PER_USEC;
+	int ring_fd = kw_hooks_ring_fd(daemon->hooks);
+	int r = add_signals(daemon);
+
+	if (r == 0 && ring_fd >= 0)
+		r = add_io(daemon, ring_fd, -50, "evidence", on_evidence, &daemon->evidence_source);
+	if (r >= 0)
+		r = add_io(daemon, kw_cells_fd(daemon->cells), -20, "cells", on_cells, &cells);
+	if (r >= 0)
+		r = sd_event_source_set_floating(cells, true);
+	sd_event_source_unref(cells);
+	if (r >= 0)
+		r = add_timer(daemon, now_usec, 10, "deadlines", on_deadline,
+			      &daemon->deadline_source);
+	if (r >= 0)
+		r = add_timer(daemon, now_usec + HOUSEKEEPING_USEC, 20, "housekeeping",
+			      on_housekeeping, &daemon->housekeeping_source);
+	if (r >= 0)
+		r = sd_event_add_post(daemon->event, &post, on_post, daemon);
+	if (r >= 0)
+		r = sd_event_source_set_floating(post, true);
+	sd_event_source_unref(post);
+	return r;
+}
+
+/* The copy to stdout is another process with a cursor of its own: a slow reader cannot hold us back. */
+static int start_stdout(struct kw_daemon *daemon)
+{
+	char program[KW_PATH_MAX];
+	char *arguments[] = { program,
+			      (char[]){ "tail" },
+			      (char[]){ "--json" },
+			      (char[]){ "--follow" },
+			      (char[]){ "-n" },
+			      (char[]){ "0" },
+			      (char[]){ "--ledger" },
+			      daemon->settings->ledger,
+			      NULL };
+	int r = kw_startup_beside("kwitness", program, sizeof(program));
+	pid_t pid;
+
+	if (r < 0)
+		return r;
+	pid = fork();
+	if (pid < 0)
+		return -errno;
+	if (pid == 0) {
+		sigset_t none;
+
+		(void)sigemptyset(&none);
+		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		(void)execv(program, arguments);
+		_exit(127);
+	}
+	daemon->stdout_pidfd = (int)syscall(SYS_pidfd_open, pid, 0);
+	return daemon->stdout_pidfd < 0 ? -errno : 0;
+}
+
+/* SIGTERM: what the kernel has recorded until now still goes in, within DRAIN_NS. */
+static int drain(struct kw_daemon *daemon)
+{
+	uint64_t end = kw_clock_boot_ns(daemon->clock) + DRAIN_NS;
+	int r = kw_pipeline_ready(daemon);
+
+	while (r == 0 && kw_hooks_ring_fd(daemon->hooks) >= 0 &&
+	       kw_hooks_backlog(daemon->hooks) > 0 && kw_clock_boot_ns(daemon->clock) < end) {
+		r = kw_hooks_consume(daemon->hooks, RECORDS_PER_TURN, kw_pipeline_observe, daemon);
+		if (r == 0)
+			break;
+		if (r > 0)
+			r = kw_pipeline_ready(daemon);
+	}
+	if (r >= 0)
+		r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, daemon);
+	if (r >= 0)
+		r = kw_reconcile_flush(daemon->reconcile, kw_clock_boot_ns(daemon->clock));
+	if (r >= 0)
+		r = kw_pipeline_gap(daemon, KW_GAP_STOP, "daemon", kw_clock_boot_ns(daemon->clock),
+				    "stopped in order");
+	return r >= 0 ? daemon->blocked : r;
+}
+
+static int stop(struct kw_daemon *daemon)
+{
+	int r;
+
+	(void)sd_notify(0, "STOPPING=1");
+	r = drain(daemon);
+	if (daemon->stdout_pidfd >= 0) {
+		(void)syscall(SYS_pidfd_send_signal, daemon->stdout_pidfd, SIGTERM, NULL, 0);
+		(void)waitid((idtype_t)P_PIDFD, (id_t)daemon->stdout_pidfd, NULL, WEXITED);
+	}
+	if (r < 0) {
+		(void)kw_log_error(r, "could not record the end in order");
+		return KW_EXIT_FAIL;
+	}
+	kw_log(LOG_INFO, "stopped at sequence %llu",
+	       (unsigned long long)kw_attest_head(daemon->attest).sequence);
+	return KW_EXIT_OK;
+}
+
+int kw_loop_run(struct kw_daemon *daemon)
+{
+	int r = sd_event_default(&daemon->event);
+
+	if (r >= 0)
+		r = add_sources(daemon);
+	if (r >= 0 && daemon->settings->to_stdout)
+		r = start_stdout(daemon);
+	if (r < 0) {
+		(void)kw_log_error(r, "cannot set up the event loop");
+		return KW_EXIT_FAIL;
+	}
+	if (kw_gatekeeper_start(daemon) < 0)
+		return KW_EXIT_FAIL;
+	(void)on_cells(NULL, -1, 0, daemon);
+	kw_ledger_request_sync(daemon->ledger);
+	(void)sd_notify(0, "READY=1\nSTATUS=Recording.");
+	kw_log(LOG_INFO, "ready in tier %s, ledger \"%s\"",
+	       kw_tier_name(kw_hooks_tier(daemon->hooks)), daemon->settings->ledger);
+	r = sd_event_loop(daemon->event);
+	if (r < 0) {
+		(void)kw_log_error(r, "the event loop failed");
+		return KW_EXIT_FAIL;
+	}
+	return stop(daemon);
+}

@@ -1,0 +1,293 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What is opened, in which order, and what is fatal. The key comes first: without it nothing may be
+ * written. The ledger's lock comes before the hooks: it keeps a second daemon off them. A hook that
+ * the kernel refuses is never fatal: the tier is lower, and the ledger says so.
+ */
+#include "user/daemon/daemon.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <kwitness/names.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/resource.h>
+#include <sys/wait.h>
+
+#include "user/base/file.h"
+#include "user/base/log.h"
+
+#define PENDING_MAX (8U * KW_EVENT_MAX)
+
+/* First line of a small file, without its newline. */
+static int read_word(const char *path, char *ret_word, size_t size)
+{
+	cleanup_bytes struct kw_bytes bytes;
+	int r;
+
+	kw_bytes_init(&bytes, 4096);
+	r = kw_file_read(AT_FDCWD, path, &bytes);
+	if (r < 0)
+		return r;
+	if (bytes.length == 0)
+		return -ENODATA;
+	bytes.data[strcspn(bytes.data, "\n")] = '\0';
+	r = snprintf(ret_word, size, "%s", bytes.data);
+	return r < 0 || (size_t)r >= size ? -EMSGSIZE : 0;
+}
+
+static int identify(struct kw_daemon *daemon)
+{
+	char machine_id[40];
+	int r = read_word("/proc/sys/kernel/random/boot_id", daemon->boot_id,
+			  sizeof(daemon->boot_id));
+
+	if (r < 0)
+		return kw_log_error(r, "cannot read the boot id");
+	r = read_word("/etc/machine-id", machine_id, sizeof(machine_id));
+	if (r < 0)
+		return kw_log_error(
+			r, "cannot read /etc/machine-id (systemd-machine-id-setup makes one)");
+	(void)snprintf(daemon->source, sizeof(daemon->source), "/kwitness/%s", machine_id);
+	return 0;
+}
+
+static int open_key(struct kw_daemon *daemon)
+{
+	const char *directory = getenv("CREDENTIALS_DIRECTORY");
+	const char *path = daemon->settings->key;
+	char credential[KW_PATH_MAX];
+	int r;
+
+	/* --key and key= name a file of their own; only the default gives way to systemd's credential. */
+	if (directory && strcmp(path, KW_PATH_KEY) == 0) {
+		r = snprintf(credential, sizeof(credential), "%s/" KW_CREDENTIAL_KEY, directory);
+		if (r > 0 && (size_t)r < sizeof(credential) && access(credential, F_OK) == 0)
+			path = credential;
+	}
+	r = kw_key_load(path, NULL, &daemon->key);
+	if (r == -EPERM)
+		kw_log(LOG_ERR,
+		       "the key \"%s\" may be read by others, or is not ours: chown and chmod 600 it",
+		       path);
+	else if (r == -ENOENT)
+		kw_log(LOG_ERR, "no key at \"%s\": make one with 'kwitness keygen --out %s'", path,
+		       path);
+	else if (r == -EBADMSG)
+		kw_log(LOG_ERR, "\"%s\" is not a private key as 'kwitness keygen' makes it", path);
+	else if (r < 0)
+		(void)kw_log_error(r, "cannot read the key \"%s\"", path);
+	return r;
+}
+
+static int open_ledger(struct kw_daemon *daemon, struct kw_ledger_found *ret_found)
+{
+	const char *path = daemon->settings->ledger;
+	int r = kw_ledger_open(path, daemon->settings->segment_bytes, &daemon->ledger, ret_found);
+
+	if (r == -EBUSY)
+		kw_log(LOG_ERR, "another kwitnessd has the ledger \"%s\"", path);
+	else if (r == -EBADMSG)
+		kw_log(LOG_ERR,
+		       "the last line in \"%s\" is not one of kwitness: move the directory away to start a new ledger",
+		       path);
+	else if (r < 0)
+		(void)kw_log_error(r, "cannot open the ledger \"%s\"", path);
+	return r;
+}
+
+static int open_attest(struct kw_daemon *daemon, const struct kw_ledger_found *found)
+{
+	struct kw_attest_options options = {
+		.key = daemon->key,
+		.source = daemon->source,
+		.clock = daemon->clock,
+		.head = found->head,
+	};
+	int r = kw_attest_open(&options, &daemon->attest);
+
+	return r < 0 ? kw_log_error(r, "cannot set up signing") : 0;
+}
+
+static int open_reconcile(struct kw_daemon *daemon)
+{
+	struct kw_reconcile_options options = {
+		.settle_ns = daemon->settings->settle_ns,
+		.finding = kw_pipeline_finding,
+		.reader = kw_pipeline_read,
+		.context = daemon,
+	};
+	int r;
+
+	memcpy(options.boot_id, daemon->boot_id, sizeof(options.boot_id));
+	r = kw_poller_open(daemon->settings->cgroup_root, daemon->clock, &daemon->poller);
+	if (r == 0)
+		r = kw_cells_open(daemon->settings->cells, daemon->settings->cgroup_root,
+				  &daemon->cells);
+	if (r < 0)
+		return kw_log_error(r, "cannot open \"%s\"", daemon->settings->cells);
+	r = kw_attribute_open(daemon->cells, &daemon->attribute);
+	if (r == 0)
+		r = kw_reconcile_open(&options, &daemon->reconcile);
+	return r < 0 ? kw_log_error(r, "cannot set up") : 0;
+}
+
+/* What the ledger's end says about the time before this start. */
+static int declare_start(struct kw_daemon *daemon, const struct kw_ledger_found *found)
+{
+	struct kw_gap gap = { .kind = KW_GAP_START, .stage = "daemon" };
+	uint64_t now = kw_clock_boot_ns(daemon->clock);
+	bool same_boot = strcmp(found->last_boot_id, daemon->boot_id) == 0;
+	const char *end = found->stopped ? "stopped in order" : "did not end in order";
+	char last[KW_RFC3339_BYTES];
+	int r;
+
+	gap.to_boot_ns = now;
+	memcpy(gap.boot_id, daemon->boot_id, sizeof(gap.boot_id));
+	kw_clock_format(found->last_real_ns, last);
+	if (!found->has_last) {
+		(void)snprintf(gap.reason, sizeof(gap.reason),
+			       "the ledger begins; what happened before is not in it");
+	} else {
+		gap.kind = same_boot ? KW_GAP_RESTART : KW_GAP_REBOOT;
+		(void)snprintf(gap.reason, sizeof(gap.reason),
+			       "%s: the last daemon %s, its last line was recorded at %s",
+			       same_boot ? "restart" : "the host was booted anew", end, last);
+	}
+	r = kw_reconcile_gap(daemon->reconcile, &gap, now);
+	if (r == 0 && found->torn)
+		r = kw_pipeline_gap(
+			daemon, KW_GAP_TORN, "ledger", 0,
+			"the last line was cut short by a crash: its %llu bytes are kept as torn/%s",
+			(unsigned long long)found->torn_bytes, found->torn_name);
+	if (r == 0 && found->open_incidents > 0)
+		r = kw_pipeline_gap(
+			daemon, KW_GAP_INCIDENT, "daemon", 0,
+			"%u incidents were open when the last daemon ended: their kills are recorded, their summaries are not",
+			found->open_incidents);
+	return r < 0 ? kw_log_error(r, "cannot write to the ledger") : 0;
+}
+
+static void log_attempts(const struct kw_daemon *daemon)
+{
+	size_t count;
+	const struct kw_hook_attempt *attempts = kw_hooks_attempts(daemon->hooks, &count);
+
+	for (size_t i = 0; i < count; i++) {
+		if (attempts[i].error < 0)
+			kw_log(LOG_INFO, "hook %s in tier %s: %s", attempts[i].hook,
+			       kw_tier_name(attempts[i].tier), attempts[i].detail);
+	}
+}
+
+/* What each tier below the best one does not see: said in the ledger, so that absence is no proof. */
+static const char *const tier_blindness[KW_TIER_COUNT_] = {
+	[KW_TIER_FENTRY] = NULL,
+	[KW_TIER_KPROBE] = NULL,
+	[KW_TIER_TRACEPOINT] =
+		"tier tracepoint: victims and triggers are seen; limit owner, constraint and the end of an OOM are not",
+	[KW_TIER_FILES] =
+		"tier files: no kernel hook could be attached; kills are not seen as they happen",
+};
+
+static int open_hooks(struct kw_daemon *daemon)
+{
+	const struct kw_settings *settings = daemon->settings;
+	struct kw_hooks_options options = {
+		.ceiling = settings->tier,
+		.pin_path = settings->pins[0] ? settings->pins : NULL,
+		.clock = daemon->clock,
+	};
+	bool adopted = false;
+	enum kw_tier tier;
+	int r = kw_hooks_open(&options, &daemon->hooks, &adopted);
+
+	if (r < 0)
+		return kw_log_error(r, "cannot set up kernel hooks");
+	log_attempts(daemon);
+	tier = kw_hooks_tier(daemon->hooks);
+	kw_log(LOG_INFO, "tier %s%s", kw_tier_name(tier),
+	       adopted ? ", taken over from the last daemon without a pause" : "");
+	if (settings->record[0]) {
+		daemon->record_fd =
+			open(settings->record, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
+		if (daemon->record_fd < 0)
+			return kw_log_error(-errno, "cannot open \"%s\"", settings->record);
+		kw_hooks_set_recording(daemon->hooks, daemon->record_fd);
+	}
+	return tier_blindness[tier] ? kw_pipeline_gap(daemon, KW_GAP_TIER, "kernel", 0, "%s",
+						      tier_blindness[tier])
+				    : 0;
+}
+
+int kw_startup_beside(const char *name, char *ret_path, size_t size)
+{
+	char self[KW_PATH_MAX];
+	ssize_t length = readlink("/proc/self/exe", self, sizeof(self) - 1);
+	char *slash;
+	int r;
+
+	if (length < 0)
+		return -errno;
+	self[length] = '\0';
+	slash = strrchr(self, '/');
+	if (!slash)
+		return -ENOENT;
+	slash[1] = '\0';
+	r = snprintf(ret_path, size, "%s%s", self, name);
+	return r < 0 || (size_t)r >= size ? -ENAMETOOLONG : 0;
+}
+
+int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings)
+{
+	const struct rlimit no_core = { 0, 0 };
+	struct kw_ledger_found found = { .has_last = false };
+	int r;
+
+	*daemon = (struct kw_daemon){
+		.settings = settings, .clock = &kw_clock_system, .record_fd = -1, .stdout_pidfd = -1
+	};
+	kw_bytes_init(&daemon->line, KW_EVENT_MAX);
+	kw_bytes_init(&daemon->pending, PENDING_MAX);
+	/* A core file would hold the key. */
+	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
+		return kw_log_error(-errno, "cannot forbid core files");
+	r = identify(daemon);
+	if (r == 0)
+		r = open_key(daemon);
+	if (r == 0)
+		r = open_ledger(daemon, &found);
+	if (r == 0)
+		r = open_attest(daemon, &found);
+	if (r == 0)
+		r = open_reconcile(daemon);
+	if (r == 0)
+		r = declare_start(daemon, &found);
+	if (r == 0)
+		r = open_hooks(daemon);
+	return r;
+}
+
+void kw_shutdown(struct kw_daemon *daemon)
+{
+	sd_event_source_unref(daemon->evidence_source);
+	sd_event_source_unref(daemon->gate_source);
+	sd_event_source_unref(daemon->deadline_source);
+	sd_event_source_unref(daemon->housekeeping_source);
+	kw_gatelink_free(daemon->gate);
+	kw_hooks_free(daemon->hooks);
+	kw_reconcile_free(daemon->reconcile);
+	kw_attribute_free(daemon->attribute);
+	kw_cells_free(daemon->cells);
+	kw_poller_free(daemon->poller);
+	kw_attest_free(daemon->attest);
+	kw_ledger_free(daemon->ledger);
+	kw_key_free(daemon->key);
+	if (daemon->record_fd >= 0)
+		(void)close(daemon->record_fd);
+	if (daemon->stdout_pidfd >= 0)
+		(void)close(daemon->stdout_pidfd);
+	kw_bytes_done(&daemon->line);
+	kw_bytes_done(&daemon->pending);
+	sd_event_unref(daemon->event);
+}

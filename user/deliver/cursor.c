@@ -1,0 +1,249 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A reader of a ledger that somebody else may be writing, now. Only whole lines are ever consumed: bytes
+ * behind the last newline are read again next time, as the writer may cut them off and write others
+ * there. inotify says when to look again; what it has queued is drained before the file is read, so that
+ * nothing that is written after the look goes unnoticed.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/inotify.h>
+
+#include <kwitness/limits.h>
+
+#include "user/deliver/deliver.h"
+#include "user/deliver/line.h"
+#include "user/deliver/segments.h"
+
+/* One line of KW_LINE_MAX and its newline always fit. */
+#define BUFFER_BYTES (KW_LINE_MAX + 1U)
+
+struct kw_cursor {
+	int directory;
+	int inotify;
+	int fd; /* -1: no segment is open */
+	uint64_t segment;
+	uint64_t next_above; /* with fd == -1: the next segment is the first one above this */
+	uint64_t skip_below; /* lines of a smaller sequence are not handed out */
+	off_t offset;	     /* in the file, of the first byte in buffer */
+	bool in_long_line;   /* the rest of a line that was too long is stepped over */
+	char *buffer;
+	size_t used; /* handed out already */
+	size_t have;
+};
+
+static int start_watching(struct kw_cursor *cursor, const char *path)
+{
+	cursor->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+	if (cursor->inotify < 0)
+		return -errno;
+	if (inotify_add_watch(cursor->inotify, path,
+			      IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_ONLYDIR) < 0)
+		return -errno;
+	return 0;
+}
+
+/* Positions behind the last whole line there is now. */
+static int seek_end(struct kw_cursor *cursor)
+{
+	const char *line;
+	size_t length;
+	uint64_t last;
+	int r = kw_segments_at_most(cursor->directory, UINT64_MAX, &last);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	cursor->next_above = last - (last > 0);
+	do
+		r = kw_cursor_next(cursor, &line, &length);
+	while (r == 1 || r == -EMSGSIZE);
+	return r;
+}
+
+int kw_cursor_open(const char *path, uint64_t from_sequence, struct kw_cursor **ret_cursor)
+{
+	cleanup(kw_cursor_freep) struct kw_cursor *cursor = calloc(1, sizeof(*cursor));
+	uint64_t segment;
+	int r;
+
+	if (!cursor)
+		return -ENOMEM;
+	cursor->fd = -1;
+	cursor->inotify = -1;
+	cursor->directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (cursor->directory < 0)
+		return -errno;
+	r = start_watching(cursor, path);
+	if (r < 0)
+		return r;
+	cursor->buffer = malloc(BUFFER_BYTES);
+	if (!cursor->buffer)
+		return -ENOMEM;
+	if (from_sequence == UINT64_MAX) {
+		r = seek_end(cursor);
+	} else {
+		cursor->skip_below = from_sequence > 1 ? from_sequence : 0;
+		r = kw_segments_at_most(cursor->directory, from_sequence, &segment);
+		if (r == 0 && segment > 0)
+			cursor->next_above = segment - 1;
+	}
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret_cursor = take_ptr(cursor);
+	return 0;
+}
+
+void kw_cursor_free(struct kw_cursor *cursor)
+{
+	if (!cursor)
+		return;
+	if (cursor->fd >= 0)
+		(void)close(cursor->fd);
+	if (cursor->inotify >= 0)
+		(void)close(cursor->inotify);
+	if (cursor->directory >= 0)
+		(void)close(cursor->directory);
+	free(cursor->buffer);
+	free(cursor);
+}
+
+int kw_cursor_fd(const struct kw_cursor *cursor)
+{
+	return cursor->inotify;
+}
+
+static int drain_inotify(const struct kw_cursor *cursor)
+{
+	char events[4096];
+	ssize_t got;
+
+	do
+		got = read(cursor->inotify, events, sizeof(events));
+	while (got > 0 || (got < 0 && errno == EINTR));
+	return got < 0 && errno != EAGAIN ? -errno : 0;
+}
+
+/* Opens the next segment. 1, 0: there is none yet, or -errno. */
+static int open_next(struct kw_cursor *cursor)
+{
+	uint64_t segment;
+	int r = kw_segments_above(cursor->directory, cursor->next_above, &segment);
+
+	if (r < 0)
+		return r == -ENOENT ? 0 : r;
+	r = kw_segments_open(cursor->directory, segment, O_RDONLY);
+	if (r < 0)
+		return r == -ENOENT ? 0 : r; /* it was empty, and recovery removed it */
+	if (cursor->fd >= 0)
+		(void)close(cursor->fd);
+	cursor->fd = r;
+	cursor->segment = segment;
+	cursor->next_above = segment;
+	cursor->offset = 0;
+	cursor->used = 0;
+	cursor->have = 0;
+	cursor->in_long_line = false;
+	return 1;
+}
+
+/* Fills the buffer anew from the first byte that was not handed out. Bytes read, or -errno. */
+static ssize_t fill(struct kw_cursor *cursor)
+{
+	ssize_t got;
+
+	cursor->offset += (off_t)cursor->used;
+	cursor->used = 0;
+	cursor->have = 0;
+	do
+		got = pread(cursor->fd, cursor->buffer, BUFFER_BYTES, cursor->offset);
+	while (got < 0 && errno == EINTR);
+	if (got < 0)
+		return -errno;
+	cursor->have = (size_t)got;
+	return got;
+}
+
+/* The next line of the open segment. 1, 0: none, -EMSGSIZE: it was too long and is stepped over. */
+static int next_in_segment(struct kw_cursor *cursor, const char **ret_line, size_t *ret_length)
+{
+	for (int attempt = 0;; attempt++) {
+		char *start = cursor->buffer + cursor->used;
+		size_t left = cursor->have - cursor->used;
+		const char *newline = memchr(start, '\n', left);
+		bool was_long = cursor->in_long_line;
+		ssize_t got;
+
+		if (newline) {
+			cursor->used += (size_t)(newline - start) + 1;
+			cursor->in_long_line = false;
+			if (was_long) {
+				attempt = -1;
+				continue;
+			}
+			*ret_line = start;
+			*ret_length = (size_t)(newline - start);
+			return 1;
+		}
+		if (left == BUFFER_BYTES) {
+			cursor->used = cursor->have;
+			cursor->in_long_line = true;
+			if (!was_long)
+				return -EMSGSIZE;
+			attempt = 0;
+		}
+		if (attempt > 0)
+			return 0;
+		got = fill(cursor);
+		if (got <= 0)
+			return (int)got;
+	}
+}
+
+/* The next line of the ledger, whatever its sequence. */
+static int next_line(struct kw_cursor *cursor, const char **ret_line, size_t *ret_length)
+{
+	int r = cursor->fd >= 0 ? next_in_segment(cursor, ret_line, ret_length) : 0;
+
+	while (r == 0) {
+		uint64_t ignored;
+
+		r = drain_inotify(cursor);
+		if (r == 0 && cursor->fd >= 0) {
+			/* Is there a later segment? Asked before the last look at this one: lines
+			 * are never added to a segment once its successor exists. */
+			int later = kw_segments_above(cursor->directory, cursor->segment, &ignored);
+
+			r = next_in_segment(cursor, ret_line, ret_length);
+			if (r != 0 || later == -ENOENT)
+				return r;
+			r = later;
+		}
+		if (r < 0)
+			return r;
+		r = open_next(cursor);
+		if (r <= 0)
+			return r;
+		r = next_in_segment(cursor, ret_line, ret_length);
+	}
+	return r;
+}
+
+int kw_cursor_next(struct kw_cursor *cursor, const char **ret_line, size_t *ret_length)
+{
+	for (;;) {
+		struct kw_line facts;
+		int r = next_line(cursor, ret_line, ret_length);
+
+		if (r != 1 || cursor->skip_below == 0)
+			return r;
+		/* A line whose sequence cannot be read is handed out: better twice than never. */
+		if (kw_line_parse(*ret_line, *ret_length, &facts) < 0)
+			return 1;
+		if (facts.sequence < cursor->skip_below)
+			continue;
+		cursor->skip_below = 0;
+		return 1;
+	}
+}

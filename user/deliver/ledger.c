@@ -1,0 +1,243 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The one writer of a ledger directory. A line goes in with one pwrite() at the offset behind the last
+ * one; what a failed write leaves is cut off before anything else is written, so a reader never sees a
+ * line that the chain does not go on from. The lock is a flock(2) on a file of its own: it ends with the
+ * process, however that ends.
+ */
+#include <errno.h>
+#include <fcntl.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/statvfs.h>
+#include <time.h>
+
+#include "user/base/file.h"
+#include "user/deliver/recover.h"
+#include "user/deliver/segments.h"
+#include "user/deliver/sync.h"
+
+/* Left free for what cannot wait: the gap that says the disk was full, and everybody else. */
+#define RESERVE_BYTES (1024U * 1024U)
+/* How long an answer of fstatvfs() is believed; what is appended meanwhile is taken off. */
+#define SPACE_BELIEVED_NS KW_NSEC_PER_SEC
+
+struct kw_ledger {
+	int directory;
+	int lock;
+	int fd; /* the last segment; -1: the next line begins one */
+	off_t offset;
+	uint64_t max_segment_bytes;
+	uint64_t sequence; /* of the last line */
+	bool dirty;	   /* bytes of a failed write may stand behind offset */
+	uint64_t space;	   /* believed to be free, the reserve taken off */
+	uint64_t space_until_ns;
+	struct kw_recovered recovered;
+	struct kw_sync *sync;
+};
+
+static uint64_t monotonic_ns(void)
+{
+	struct timespec now = { 0 };
+
+	(void)clock_gettime(CLOCK_MONOTONIC, &now); /* cannot fail for this clock */
+	return (uint64_t)now.tv_sec * KW_NSEC_PER_SEC + (uint64_t)now.tv_nsec;
+}
+
+static int lock_directory(struct kw_ledger *ledger)
+{
+	ledger->lock = openat(ledger->directory, "lock",
+			      O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK, 0600);
+	if (ledger->lock < 0)
+		return -errno;
+	if (flock(ledger->lock, LOCK_EX | LOCK_NB) < 0)
+		return errno == EWOULDBLOCK ? -EBUSY : -errno;
+	return 0;
+}
+
+int kw_ledger_open(const char *path, uint64_t max_segment_bytes, struct kw_ledger **ret_ledger,
+		   struct kw_ledger_found *ret_found)
+{
+	cleanup(kw_ledger_freep) struct kw_ledger *ledger = calloc(1, sizeof(*ledger));
+	int r;
+
+	if (!ledger)
+		return -ENOMEM;
+	ledger->lock = -1;
+	ledger->fd = -1;
+	ledger->max_segment_bytes = max_segment_bytes;
+	ledger->directory = kw_file_open_directory(path, 0700);
+	if (ledger->directory < 0)
+		return ledger->directory;
+	r = lock_directory(ledger);
+	if (r == 0)
+		r = kw_recover(ledger->directory, &ledger->recovered);
+	if (r < 0)
+		return r;
+	ledger->sequence = ledger->recovered.found.head.sequence;
+	ledger->offset = ledger->recovered.offset;
+	if (ledger->recovered.found.has_last) {
+		ledger->fd = kw_segments_open(ledger->directory, ledger->recovered.segment, O_RDWR);
+		/* What the last writer left in the page cache is not known to be on disk. */
+		if (ledger->fd < 0 || fdatasync(ledger->fd) < 0)
+			return ledger->fd < 0 ? ledger->fd : -errno;
+	}
+	r = kw_sync_start(ledger->sequence, &ledger->sync);
+	if (r < 0)
+		return r;
+	*ret_found = ledger->recovered.found;
+	*ret_ledger = take_ptr(ledger);
+	return 0;
+}
+
+void kw_ledger_free(struct kw_ledger *ledger)
+{
+	if (!ledger)
+		return;
+	if (ledger->sync && ledger->fd >= 0)
+		kw_sync_request(ledger->sync, ledger->fd, ledger->sequence);
+	kw_sync_free(ledger->sync);
+	kw_recover_done(&ledger->recovered);
+	if (ledger->fd >= 0)
+		(void)close(ledger->fd);
+	if (ledger->lock >= 0)
+		(void)close(ledger->lock);
+	if (ledger->directory >= 0)
+		(void)close(ledger->directory);
+	free(ledger);
+}
+
+/* Cuts off what a failed write has left. */
+static int make_clean(struct kw_ledger *ledger)
+{
+	if (!ledger->dirty)
+		return 0;
+	if (ftruncate(ledger->fd, ledger->offset) < 0)
+		return -errno;
+	ledger->dirty = false;
+	return 0;
+}
+
+int kw_ledger_has_space(struct kw_ledger *ledger, size_t length)
+{
+	uint64_t now = monotonic_ns();
+	int r = kw_sync_error(ledger->sync);
+
+	if (r < 0) {
+		kw_ledger_request_sync(ledger); /* the next answer may be better */
+		return r;
+	}
+	r = make_clean(ledger);
+	if (r < 0)
+		return r;
+	if (now >= ledger->space_until_ns || ledger->space < length) {
+		struct statvfs status;
+		uint64_t available;
+
+		if (fstatvfs(ledger->directory, &status) < 0)
+			return -errno;
+		available = (uint64_t)status.f_bavail * status.f_frsize;
+		ledger->space = available > RESERVE_BYTES ? available - RESERVE_BYTES : 0;
+		ledger->space_until_ns = now + SPACE_BELIEVED_NS;
+	}
+	return ledger->space < length ? -ENOSPC : 0;
+}
+
+/* Opens the segment that sequence is the first line of, when the last one is full or there is none. */
+static int roll_over(struct kw_ledger *ledger, uint64_t sequence)
+{
+	int fd;
+
+	if (ledger->fd >= 0 &&
+	    (ledger->offset == 0 || (uint64_t)ledger->offset < ledger->max_segment_bytes))
+		return 0;
+	fd = kw_segments_open(ledger->directory, sequence, O_RDWR | O_CREAT | O_EXCL);
+	if (fd < 0)
+		return fd;
+	if (fsync(ledger->directory) < 0) {
+		int error = -errno;
+
+		(void)close(fd);
+		return error;
+	}
+	if (ledger->fd >= 0)
+		kw_sync_retire(ledger->sync, ledger->fd);
+	ledger->fd = fd;
+	ledger->offset = 0;
+	return 0;
+}
+
+/* All of it or, after make_clean(), nothing. */
+static int write_at_end(struct kw_ledger *ledger, const char *line, size_t length)
+{
+	size_t done = 0;
+
+	ledger->dirty = true;
+	while (done < length) {
+		ssize_t written = pwrite(ledger->fd, line + done, length - done,
+					 ledger->offset + (off_t)done);
+
+		if (written < 0 && errno == EINTR)
+			continue;
+		if (written <= 0)
+			return written < 0 ? -errno : -EIO;
+		done += (size_t)written;
+	}
+	ledger->dirty = false;
+	return 0;
+}
+
+int kw_ledger_append(struct kw_ledger *ledger, uint64_t sequence, const void *line, size_t length)
+{
+	const char *text = line;
+	int r;
+
+	/* The caller's mistake, not the disk's: a chain with a hole must not be written. */
+	if (sequence != ledger->sequence + 1 || length == 0 || text[length - 1] != '\n')
+		return -EINVAL;
+	r = make_clean(ledger);
+	if (r == 0)
+		r = roll_over(ledger, sequence);
+	if (r < 0)
+		return r;
+	r = write_at_end(ledger, text, length);
+	if (r < 0) {
+		ledger->space_until_ns = 0;
+		(void)make_clean(ledger); /* else it is tried again before the next write */
+		return r;
+	}
+	ledger->offset += (off_t)length;
+	ledger->sequence = sequence;
+	ledger->space -= ledger->space < length ? ledger->space : length;
+	return 0;
+}
+
+static int compare_ids(const void *left, const void *right)
+{
+	return strcmp(left, right);
+}
+
+bool kw_ledger_has_id(const struct kw_ledger *ledger, const char *event_id)
+{
+	return bsearch(event_id, ledger->recovered.ids, ledger->recovered.id_count,
+		       sizeof(*ledger->recovered.ids), compare_ids) != NULL;
+}
+
+const struct kw_ledger_open_kill *kw_ledger_open_kills(const struct kw_ledger *ledger,
+						       size_t *ret_count)
+{
+	*ret_count = ledger->recovered.kill_count;
+	return ledger->recovered.kills;
+}
+
+void kw_ledger_request_sync(struct kw_ledger *ledger)
+{
+	if (ledger->fd >= 0)
+		kw_sync_request(ledger->sync, ledger->fd, ledger->sequence);
+}
+
+uint64_t kw_ledger_durable(const struct kw_ledger *ledger)
+{
+	return kw_sync_durable(ledger->sync);
+}

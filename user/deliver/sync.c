@@ -1,0 +1,161 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * fdatasync with coalescing. The state below is shared under one mutex; while the thread is in
+ * fdatasync() the mutex is free, so a caller does not wait for the disk. After a failed fdatasync the
+ * error is reported until one succeeds, but durable moves no more: the kernel marks pages clean that it
+ * could not write (fsync(2)), so a later success says nothing about them.
+ */
+#include "user/deliver/sync.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <signal.h>
+#include <stdbool.h>
+#include <stdlib.h>
+
+#include "user/base/cleanup.h"
+
+struct kw_sync {
+	pthread_t thread;
+	pthread_mutex_t mutex;
+	pthread_cond_t wake;
+	bool stop;
+	bool wanted;
+	int fd;	     /* -1: none; borrowed */
+	int retired; /* -1: none; owned */
+	uint64_t sequence;
+	uint64_t durable;
+	int error;
+	bool failed_once;
+};
+
+/* One round, the mutex held at entry and at return. */
+static void carry_out(struct kw_sync *sync)
+{
+	uint64_t sequence = sync->sequence;
+	int retired = sync->retired;
+	int fd = sync->fd;
+	int error = 0;
+
+	sync->wanted = false;
+	sync->retired = -1;
+	(void)pthread_mutex_unlock(&sync->mutex);
+	if (retired >= 0) {
+		if (fdatasync(retired) < 0)
+			error = -errno;
+		(void)close(retired);
+	}
+	if (fd >= 0 && fdatasync(fd) < 0)
+		error = -errno;
+	(void)pthread_mutex_lock(&sync->mutex);
+	sync->error = error;
+	sync->failed_once = sync->failed_once || error < 0;
+	if (!sync->failed_once && sequence > sync->durable)
+		sync->durable = sequence;
+}
+
+static void *run(void *context)
+{
+	struct kw_sync *sync = context;
+
+	(void)pthread_mutex_lock(&sync->mutex);
+	for (;;) {
+		while (!sync->wanted && !sync->stop)
+			(void)pthread_cond_wait(&sync->wake, &sync->mutex);
+		if (!sync->wanted)
+			break;
+		carry_out(sync);
+	}
+	(void)pthread_mutex_unlock(&sync->mutex);
+	return NULL;
+}
+
+int kw_sync_start(uint64_t durable, struct kw_sync **ret_sync)
+{
+	cleanup_free struct kw_sync *sync = calloc(1, sizeof(*sync));
+	sigset_t all, before;
+	int r;
+
+	if (!sync)
+		return -ENOMEM;
+	sync->fd = -1;
+	sync->retired = -1;
+	sync->durable = durable;
+	sync->sequence = durable;
+	/* Static initialisers' values: neither call can fail on Linux. */
+	(void)pthread_mutex_init(&sync->mutex, NULL);
+	(void)pthread_cond_init(&sync->wake, NULL);
+	/* A thread starts with its maker's mask: signals are the loop's alone. */
+	(void)sigfillset(&all);
+	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
+	r = -pthread_create(&sync->thread, NULL, run, sync);
+	(void)pthread_sigmask(SIG_SETMASK, &before, NULL);
+	if (r < 0)
+		return r;
+	*ret_sync = take_ptr(sync);
+	return 0;
+}
+
+void kw_sync_free(struct kw_sync *sync)
+{
+	if (!sync)
+		return;
+	(void)pthread_mutex_lock(&sync->mutex);
+	sync->stop = true;
+	(void)pthread_cond_signal(&sync->wake);
+	(void)pthread_mutex_unlock(&sync->mutex);
+	(void)pthread_join(sync->thread, NULL);
+	(void)pthread_cond_destroy(&sync->wake);
+	(void)pthread_mutex_destroy(&sync->mutex);
+	free(sync);
+}
+
+void kw_sync_request(struct kw_sync *sync, int fd, uint64_t sequence)
+{
+	(void)pthread_mutex_lock(&sync->mutex);
+	if (sequence > sync->durable || sync->error < 0) {
+		sync->fd = fd;
+		sync->sequence = sequence;
+		sync->wanted = true;
+		(void)pthread_cond_signal(&sync->wake);
+	}
+	(void)pthread_mutex_unlock(&sync->mutex);
+}
+
+void kw_sync_retire(struct kw_sync *sync, int fd)
+{
+	(void)pthread_mutex_lock(&sync->mutex);
+	if (sync->retired >= 0) {
+		/* Two segments filled within one fdatasync: then, and only then, the caller waits. The
+		 * mutex is held, or a later line could be called durable before this one. */
+		if (fdatasync(sync->retired) < 0)
+			sync->failed_once = true;
+		(void)close(sync->retired);
+	}
+	sync->retired = fd;
+	if (sync->fd == fd)
+		sync->fd = -1; /* it is synced as the retired one, and closed by the thread */
+	sync->wanted = true;
+	(void)pthread_cond_signal(&sync->wake);
+	(void)pthread_mutex_unlock(&sync->mutex);
+}
+
+uint64_t kw_sync_durable(struct kw_sync *sync)
+{
+	uint64_t durable;
+
+	(void)pthread_mutex_lock(&sync->mutex);
+	durable = sync->durable;
+	(void)pthread_mutex_unlock(&sync->mutex);
+	return durable;
+}
+
+int kw_sync_error(struct kw_sync *sync)
+{
+	int error;
+
+	(void)pthread_mutex_lock(&sync->mutex);
+	error = sync->error;
+	(void)pthread_mutex_unlock(&sync->mutex);
+	return error;
+}

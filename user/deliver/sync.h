@@ -1,0 +1,20 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/* The one thread beside the loop's: fdatasync, so that a slow disk never holds a turn up; private to
+ * deliver. It knows descriptors and sequences, nothing else. */
+#include <stdint.h>
+
+struct kw_sync;
+
+/* durable: what is on disk already. */
+int kw_sync_start(uint64_t durable, struct kw_sync **ret_sync);
+/* Syncs what was requested, ends the thread. NULL is allowed. */
+void kw_sync_free(struct kw_sync *sync);
+/* Asks for everything up to sequence, the last line of fd, to be made durable. Requests that come while
+ * one is carried out become one. fd is borrowed until kw_sync_retire() or kw_sync_free(). */
+void kw_sync_request(struct kw_sync *sync, int fd, uint64_t sequence);
+/* fd is written no more: it is synced before anything that is requested later, then closed. */
+void kw_sync_retire(struct kw_sync *sync, int fd);
+uint64_t kw_sync_durable(struct kw_sync *sync);
+/* 0, or why the last fdatasync failed: what was written before it may be lost with the power. */
+int kw_sync_error(struct kw_sync *sync);

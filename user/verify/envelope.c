@@ -1,0 +1,155 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * The DSSE envelope (secure-systems-lab/dsse v1.0.2: envelope.md, protocol.md) inside dssematerial,
+ * and its Ed25519 signatures. libsodium's verification refuses S >= L and R of small order; keys of
+ * small order never get into a keyring.
+ */
+#include <errno.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "user/verify/signed.h"
+
+#define PAYLOAD_TYPE "https://cloudevents.io/verifiability/dsse/v0.1"
+#define ENVELOPE_MAX (16 * 1024)
+#define MATERIAL_BYTES 32
+
+/* Standard base64 with padding. sodium_base642bin() takes the one canonical form only: no white
+ * space, padding as it must be, no set bits behind the last byte. */
+static bool decode(const char *text, size_t length, unsigned char *ret, size_t size)
+{
+	size_t decoded;
+
+	return sodium_base642bin(ret, size, text, length, NULL, &decoded, NULL,
+				 sodium_base64_VARIANT_ORIGINAL) == 0 &&
+	       decoded == size;
+}
+
+static bool decode_string(struct kw_span string, unsigned char *ret, size_t size)
+{
+	return kw_read_is_string(string) && decode(string.data + 1, string.length - 2, ret, size);
+}
+
+static const char *parse_signature(struct kw_span object, struct kw_signature *ret_signature)
+{
+	struct kw_members members;
+	struct kw_span key_id, sig;
+
+	if (kw_read_members(object, &members) < 0)
+		return "a signature that is not an object";
+	key_id = kw_read_find(&members, "keyid");
+	sig = kw_read_find(&members, "sig");
+	if (!kw_read_is_string(key_id) || key_id.length - 2 > KW_KID_MAX)
+		return "the signature's keyid is missing or too long";
+	/* An id with an escape in it is in no keyring, and so need not be decoded. */
+	memcpy(ret_signature->key_id, key_id.data + 1, key_id.length - 2);
+	ret_signature->key_id[key_id.length - 2] = '\0';
+	if (!decode_string(sig, ret_signature->bytes, sizeof(ret_signature->bytes)))
+		return "the signature is not base64 of 64 bytes";
+	return NULL;
+}
+
+static const char *parse_object(struct kw_span envelope, struct kw_envelope *ret_envelope)
+{
+	struct kw_span signatures, signature;
+	struct kw_members members;
+	const char *reason;
+	size_t position = 0;
+
+	if (kw_read_members(envelope, &members) < 0)
+		return "dssematerial is not a JSON envelope";
+	signatures = kw_read_find(&members, "signatures");
+	if (!kw_read_equals(kw_read_find(&members, "payloadType"), PAYLOAD_TYPE))
+		return "dssematerial has a payloadType that is not known";
+	if (!decode_string(kw_read_find(&members, "payload"), ret_envelope->material,
+			   MATERIAL_BYTES))
+		return "dssematerial's payload is not base64 of 32 bytes";
+	ret_envelope->count = 0;
+	while (kw_read_element(signatures, &position, &signature)) {
+		if (ret_envelope->count == KW_SIGNATURES_MAX)
+			return "dssematerial has too many signatures";
+		reason = parse_signature(signature, &ret_envelope->signatures[ret_envelope->count]);
+		if (reason)
+			return reason;
+		ret_envelope->count++;
+	}
+	return ret_envelope->count ? NULL : "dssematerial has no signature";
+}
+
+/* Whether text is what our own writer makes of this envelope: nothing more, nothing in another form. */
+static bool is_canonical(const struct kw_envelope *envelope, const char *text, size_t length)
+{
+	char payload[sodium_base64_ENCODED_LEN(32, sodium_base64_VARIANT_ORIGINAL)];
+	char sig[sodium_base64_ENCODED_LEN(64, sodium_base64_VARIANT_ORIGINAL)];
+	char expected[512 + KW_KID_MAX];
+	int expected_length;
+
+	if (envelope->count != 1)
+		return false;
+	sodium_bin2base64(payload, sizeof(payload), envelope->material, MATERIAL_BYTES,
+			  sodium_base64_VARIANT_ORIGINAL);
+	sodium_bin2base64(sig, sizeof(sig), envelope->signatures[0].bytes, 64,
+			  sodium_base64_VARIANT_ORIGINAL);
+	expected_length = snprintf(expected, sizeof(expected),
+				   "{\"payload\":\"%s\",\"payloadType\":\"" PAYLOAD_TYPE
+				   "\",\"signatures\":[{\"keyid\":\"%s\",\"sig\":\"%s\"}]}",
+				   payload, envelope->signatures[0].key_id, sig);
+	return expected_length >= 0 && (size_t)expected_length == length &&
+	       memcmp(expected, text, length) == 0;
+}
+
+int kw_envelope_parse(const char *text, size_t length, bool canonical, struct kw_bytes *scratch,
+		      struct kw_envelope *ret_envelope, const char **ret_reason)
+{
+	unsigned char decoded[ENVELOPE_MAX];
+	size_t decoded_length;
+	const char *reason;
+	int r;
+
+	if (sodium_base642bin(decoded, sizeof(decoded), text, length, NULL, &decoded_length, NULL,
+			      sodium_base64_VARIANT_ORIGINAL) != 0) {
+		*ret_reason = "dssematerial is not base64";
+		return -EBADMSG;
+	}
+	kw_bytes_clear(scratch);
+	r = kw_jcs_append(scratch, (const char *)decoded, decoded_length, &reason);
+	if (r == -EBADMSG) {
+		*ret_reason = "dssematerial is not a JSON envelope";
+		return r;
+	}
+	if (r < 0)
+		return r;
+	reason = parse_object((struct kw_span){ scratch->data, scratch->length }, ret_envelope);
+	if (!reason && canonical &&
+	    !is_canonical(ret_envelope, (const char *)decoded, decoded_length))
+		reason = "dssematerial is not in its canonical form";
+	if (!reason)
+		return 0;
+	*ret_reason = reason;
+	return -EBADMSG;
+}
+
+enum kw_signed kw_envelope_verify(const struct kw_envelope *envelope,
+				  const struct kw_keyring *keyring)
+{
+	/* PAE of protocol.md: "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body. */
+	unsigned char encoding[sizeof("DSSEv1 46 " PAYLOAD_TYPE " 32 ") - 1 + MATERIAL_BYTES];
+	enum kw_signed result = KW_SIGNED_UNKNOWN_KEY;
+
+	memcpy(encoding, "DSSEv1 46 " PAYLOAD_TYPE " 32 ", sizeof(encoding) - MATERIAL_BYTES);
+	memcpy(encoding + sizeof(encoding) - MATERIAL_BYTES, envelope->material, MATERIAL_BYTES);
+	for (size_t i = 0; i < envelope->count; i++) {
+		const struct kw_signature *signature = &envelope->signatures[i];
+		const unsigned char *key = kw_keyring_find(keyring, signature->key_id);
+
+		if (!key)
+			continue;
+		if (crypto_sign_verify_detached(signature->bytes, encoding, sizeof(encoding),
+						key) == 0)
+			return KW_SIGNED_GOOD;
+		result = KW_SIGNED_BAD;
+	}
+	return result;
+}
+_Static_assert(sizeof(PAYLOAD_TYPE) - 1 == 46, "length in the encoding");

@@ -1,0 +1,451 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * A whole ledger, line by line, in constant memory: each line alone, its link to the one before, and
+ * the run of numbers. It goes on after a fault; the chain then continues from the bytes that are
+ * there, so that one bad line shows as itself and as the broken link behind it, and not as a ruin.
+ *
+ * Numbers: a line whose signature is good may be believed its number; of a bad one only that it
+ * stands in the place of the next. Numbers that are skipped are remembered as a hole until the file
+ * ends, because a line that was moved turns up later: then it is out of order, and nothing is missing.
+ */
+#include <errno.h>
+#include <inttypes.h>
+#include <sodium.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "user/base/clock.h"
+#include "user/verify/signed.h"
+
+/* Holes that are remembered. Above: the oldest is reported at once. */
+#define HOLES_MAX 64
+
+struct hole {
+	uint64_t from, to; /* both missing, and all between */
+	uint64_t line;	   /* that stood behind it */
+	bool reported;
+};
+
+struct kw_verifier {
+	const struct kw_keyring *keyring;
+	bool allow_partial;
+	kw_fault_fn callback;
+	void *context;
+
+	struct kw_bytes file;	 /* its name */
+	struct kw_bytes line;	 /* begun in an earlier feed */
+	struct kw_bytes scratch; /* for the room's functions */
+	bool too_long;
+	crypto_hash_sha256_state long_hash; /* of a line that is too long to keep */
+	uint64_t line_number;
+
+	bool started; /* a line was read */
+	bool assumed; /* the highest number is that of a bad line: taken for granted only */
+	bool previous_bad;
+	bool line_bad;
+	uint64_t highest;
+	struct kw_bytes source;
+	struct hole holes[HOLES_MAX];
+	size_t hole_count;
+	struct kw_verify_result result;
+};
+
+const char *kw_fault_name(enum kw_fault fault)
+{
+	static const char *const names[KW_FAULT_COUNT_] = {
+		[KW_FAULT_MALFORMED] = "malformed",
+		[KW_FAULT_TOO_LONG] = "too_long",
+		[KW_FAULT_TORN] = "torn",
+		[KW_FAULT_UNSIGNED] = "unsigned",
+		[KW_FAULT_UNKNOWN_KEY] = "unknown_key",
+		[KW_FAULT_SIGNATURE] = "signature",
+		[KW_FAULT_DIGEST] = "digest",
+		[KW_FAULT_CHAIN] = "chain",
+		[KW_FAULT_SEQUENCE_MISSING] = "sequence_missing",
+		[KW_FAULT_SEQUENCE_REPEATED] = "sequence_repeated",
+		[KW_FAULT_SEQUENCE_ORDER] = "sequence_order",
+		[KW_FAULT_SOURCE] = "source",
+		[KW_FAULT_START] = "start",
+	};
+
+	return (unsigned int)fault < KW_FAULT_COUNT_ ? names[fault] : NULL;
+}
+
+int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fault_fn callback,
+		    void *context, struct kw_verifier **ret_verifier)
+{
+	struct kw_verifier *verifier;
+
+	if (sodium_init() < 0)
+		return -EIO;
+	verifier = calloc(1, sizeof(*verifier));
+	if (!verifier)
+		return -ENOMEM;
+	verifier->keyring = keyring;
+	verifier->allow_partial = allow_partial;
+	verifier->callback = callback;
+	verifier->context = context;
+	kw_bytes_init(&verifier->file, 8192);
+	kw_bytes_init(&verifier->line, KW_LINE_MAX);
+	kw_bytes_init(&verifier->scratch, 2 * KW_LINE_MAX);
+	kw_bytes_init(&verifier->source, KW_LINE_MAX);
+	*ret_verifier = verifier;
+	return 0;
+}
+
+void kw_verifier_free(struct kw_verifier *verifier)
+{
+	if (!verifier)
+		return;
+	kw_bytes_done(&verifier->file);
+	kw_bytes_done(&verifier->line);
+	kw_bytes_done(&verifier->scratch);
+	kw_bytes_done(&verifier->source);
+	free(verifier);
+}
+
+static void report_at(struct kw_verifier *verifier, enum kw_fault fault, uint64_t line,
+		      uint64_t sequence, const char *detail)
+{
+	struct kw_fault_report report = {
+		.fault = fault,
+		.file = verifier->file.data ? verifier->file.data : "-",
+		.line = line,
+		.sequence = sequence,
+		.detail = detail,
+	};
+
+	verifier->result.faults[fault]++;
+	if (verifier->callback)
+		verifier->callback(verifier->context, &report);
+}
+
+static void report(struct kw_verifier *verifier, enum kw_fault fault, uint64_t sequence,
+		   const char *detail)
+{
+	if (!verifier->line_bad)
+		verifier->result.bad_lines++;
+	verifier->line_bad = true;
+	report_at(verifier, fault, verifier->line_number, sequence, detail);
+}
+
+/* ---- the run of numbers ---- */
+
+static void report_hole(struct kw_verifier *verifier, struct hole *hole)
+{
+	char detail[160];
+
+	if (hole->reported)
+		return;
+	hole->reported = true;
+	if (hole->from == hole->to)
+		(void)snprintf(detail, sizeof(detail),
+			       "one line is missing before this one: sequence %" PRIu64,
+			       hole->from);
+	else
+		(void)snprintf(detail, sizeof(detail),
+			       "%" PRIu64 " lines are missing before this one: sequence %" PRIu64
+			       " to %" PRIu64,
+			       hole->to - hole->from + 1, hole->from, hole->to);
+	report_at(verifier, KW_FAULT_SEQUENCE_MISSING, hole->line, hole->from, detail);
+}
+
+static void add_hole(struct kw_verifier *verifier, const struct hole *hole)
+{
+	if (verifier->hole_count == HOLES_MAX) {
+		report_hole(verifier, &verifier->holes[0]);
+		memmove(&verifier->holes[0], &verifier->holes[1],
+			(HOLES_MAX - 1) * sizeof(verifier->holes[0]));
+		verifier->hole_count--;
+	}
+	verifier->holes[verifier->hole_count++] = *hole;
+}
+
+/* Whether sequence was missing so far; then it is no more. */
+static bool fill_hole(struct kw_verifier *verifier, uint64_t sequence)
+{
+	for (size_t i = 0; i < verifier->hole_count; i++) {
+		struct hole *hole = &verifier->holes[i], rest = *hole;
+
+		if (sequence < hole->from || sequence > hole->to)
+			continue;
+		if (hole->from == hole->to) {
+			verifier->hole_count--;
+			memmove(hole, hole + 1, (verifier->hole_count - i) * sizeof(*hole));
+		} else if (sequence == hole->from) {
+			hole->from++;
+		} else if (sequence == hole->to) {
+			hole->to--;
+		} else {
+			hole->to = sequence - 1;
+			rest.from = sequence + 1;
+			add_hole(verifier, &rest);
+		}
+		return true;
+	}
+	return false;
+}
+
+/* A line whose number can be believed. Returns whether it stands where it belongs. */
+static bool follow_number(struct kw_verifier *verifier, uint64_t sequence)
+{
+	uint64_t highest = verifier->highest;
+
+	if (!verifier->started) {
+		verifier->result.first_sequence = sequence;
+		if (sequence != 1 && !verifier->allow_partial)
+			report(verifier, KW_FAULT_START, sequence,
+			       "the first line is not the ledger's first: segments before it are missing");
+	} else if (sequence > highest + 1) {
+		struct hole hole = { highest + 1, sequence - 1, verifier->line_number, false };
+
+		add_hole(verifier, &hole);
+	} else if (sequence == highest && verifier->assumed) {
+		/* A bad line had been put before it: this one is the real one. */
+	} else if (sequence <= highest) {
+		if (fill_hole(verifier, sequence))
+			report(verifier, KW_FAULT_SEQUENCE_ORDER, sequence,
+			       "it stands behind a line with a greater number: moved");
+		else
+			report(verifier, KW_FAULT_SEQUENCE_REPEATED, sequence,
+			       "its number stood before: replayed or copied");
+		return false;
+	}
+	verifier->highest = sequence;
+	verifier->assumed = false;
+	return !verifier->started || sequence <= highest + 1;
+}
+
+/* A line that nobody vouches for: it is taken for the next one, whatever it says. */
+static void assume_number(struct kw_verifier *verifier, uint64_t claimed)
+{
+	if (!verifier->started) {
+		verifier->result.first_sequence = claimed;
+		verifier->highest = claimed ? claimed : 1;
+	} else {
+		verifier->highest++;
+	}
+	verifier->assumed = true;
+}
+
+/* ---- one line ---- */
+
+static void check_link(struct kw_verifier *verifier, const struct kw_line *line, bool in_place)
+{
+	static const unsigned char zeroes[32];
+	const unsigned char *expected = verifier->result.last_hash;
+	const char *detail;
+
+	if (!verifier->started) {
+		if (line->sequence != 1)
+			return; /* nothing to compare it with: START says so, or partial was asked for */
+		expected = zeroes;
+	}
+	if (memcmp(line->prevhash, expected, 32) == 0)
+		return;
+	if (!verifier->started)
+		detail = "prevhash of the first line is not 32 zero bytes";
+	else if (verifier->previous_bad)
+		detail = "prevhash does not fit: the line before was changed, or put in its place";
+	else if (!in_place)
+		detail = "prevhash is of another line: lines were removed, moved or repeated here";
+	else
+		detail = "prevhash is not the hash of the line before: it was removed or replaced";
+	report(verifier, KW_FAULT_CHAIN, line->sequence, detail);
+}
+
+static int check_source(struct kw_verifier *verifier, const struct kw_line *line)
+{
+	struct kw_bytes *source = &verifier->source;
+
+	if (source->length == 0) {
+		kw_bytes_append(source, line->source.data, line->source.length);
+		return kw_bytes_error(source);
+	}
+	if (source->length != line->source.length ||
+	    memcmp(source->data, line->source.data, source->length) != 0)
+		report(verifier, KW_FAULT_SOURCE, line->sequence,
+		       "another source than the first line's: a line of another ledger");
+	return 0;
+}
+
+static void count_good(struct kw_verifier *verifier, const struct kw_line *line)
+{
+	struct kw_verify_result *result = &verifier->result;
+
+	memcpy(result->last_time, line->time.data + 1, KW_RFC3339_BYTES - 1);
+	if (!result->first_time[0])
+		memcpy(result->first_time, result->last_time, sizeof(result->first_time));
+	if (!line->is_gap)
+		return;
+	result->gaps++;
+	if (__builtin_add_overflow(result->gaps_lost, line->gap_lost, &result->gaps_lost))
+		result->gaps_lost = UINT64_MAX;
+}
+
+/* A well-formed line. */
+static int check_parsed(struct kw_verifier *verifier, const struct kw_line *line)
+{
+	const char *reason;
+	enum kw_fault fault;
+	bool in_place = true;
+	int r, bad;
+
+	bad = kw_line_verify(line, verifier->keyring, true, &verifier->scratch, &fault, &reason);
+	if (bad < 0)
+		return bad;
+	if (bad)
+		report(verifier, fault, line->sequence, reason);
+	else
+		in_place = follow_number(verifier, line->sequence);
+	check_link(verifier, line, in_place);
+	if (bad) {
+		assume_number(verifier, line->sequence);
+		return 0;
+	}
+	r = check_source(verifier, line);
+	if (r < 0)
+		return r;
+	count_good(verifier, line);
+	return 0;
+}
+
+static int check_line(struct kw_verifier *verifier, const char *text, size_t length)
+{
+	struct kw_line line;
+	const char *reason;
+	uint64_t claimed;
+	int r;
+
+	r = kw_line_parse(text, length, &line, &reason);
+	if (r == 0) {
+		r = check_parsed(verifier, &line);
+	} else if (r == -EBADMSG) {
+		claimed = kw_line_salvage_sequence(text, length);
+		report(verifier, KW_FAULT_MALFORMED, claimed, reason);
+		assume_number(verifier, claimed);
+		r = 0;
+	}
+	if (r < 0)
+		return r;
+	(void)crypto_hash_sha256(verifier->result.last_hash, (const unsigned char *)text, length);
+	return 0;
+}
+
+static void begin_line(struct kw_verifier *verifier)
+{
+	verifier->line_number++;
+	verifier->result.lines++;
+	verifier->line_bad = false;
+}
+
+static void end_line(struct kw_verifier *verifier)
+{
+	verifier->previous_bad = verifier->line_bad;
+	verifier->started = true;
+	verifier->result.last_sequence = verifier->highest;
+	verifier->too_long = false;
+	kw_bytes_clear(&verifier->line);
+}
+
+/* The line is whole: in text, or what was kept of it and text. */
+static int take_line(struct kw_verifier *verifier, const char *text, size_t length)
+{
+	int r = 0;
+
+	begin_line(verifier);
+	if (verifier->too_long) {
+		(void)crypto_hash_sha256_update(&verifier->long_hash, (const unsigned char *)text,
+						length);
+		(void)crypto_hash_sha256_final(&verifier->long_hash, verifier->result.last_hash);
+		report(verifier, KW_FAULT_TOO_LONG, 0, "longer than 1 MiB");
+		assume_number(verifier, 0);
+	} else {
+		r = check_line(verifier, text, length);
+	}
+	if (r == 0)
+		end_line(verifier);
+	return r;
+}
+
+/* Keeps the begin of a line whose end is not there yet. */
+static int keep(struct kw_verifier *verifier, const char *text, size_t length)
+{
+	if (!verifier->too_long && length > KW_LINE_MAX - verifier->line.length) {
+		verifier->too_long = true;
+		(void)crypto_hash_sha256_init(&verifier->long_hash);
+		if (verifier->line.length)
+			(void)crypto_hash_sha256_update(&verifier->long_hash,
+							(unsigned char *)verifier->line.data,
+							verifier->line.length);
+		kw_bytes_clear(&verifier->line);
+	}
+	if (verifier->too_long) {
+		(void)crypto_hash_sha256_update(&verifier->long_hash, (const unsigned char *)text,
+						length);
+		return 0;
+	}
+	kw_bytes_append(&verifier->line, text, length);
+	return kw_bytes_error(&verifier->line);
+}
+
+static int set_file(struct kw_verifier *verifier, const char *file)
+{
+	if (verifier->file.data && strcmp(verifier->file.data, file) == 0)
+		return 0;
+	kw_bytes_clear(&verifier->file);
+	kw_bytes_append_string(&verifier->file, file);
+	verifier->line_number = 0;
+	return kw_bytes_error(&verifier->file);
+}
+
+int kw_verifier_feed(struct kw_verifier *verifier, const char *file, const char *data,
+		     size_t length)
+{
+	const char *end = data + length, *newline;
+	int r;
+
+	r = set_file(verifier, file);
+	while (r == 0 && data < end) {
+		size_t piece;
+
+		newline = memchr(data, '\n', (size_t)(end - data));
+		piece = (size_t)((newline ? newline : end) - data);
+		if (newline && verifier->line.length == 0 && !verifier->too_long &&
+		    piece <= KW_LINE_MAX) {
+			r = take_line(verifier, data,
+				      piece); /* the usual case: nothing is copied */
+		} else {
+			r = keep(verifier, data, piece);
+			if (r == 0 && newline && verifier->too_long)
+				r = take_line(verifier, "", 0);
+			else if (r == 0 && newline)
+				r = take_line(verifier, verifier->line.data, verifier->line.length);
+		}
+		data += piece + (newline ? 1 : 0);
+	}
+	return r;
+}
+
+int kw_verifier_end_of_file(struct kw_verifier *verifier)
+{
+	if (verifier->line.length || verifier->too_long) {
+		begin_line(verifier);
+		/* No hash and no number of it: the chain goes on from the last whole line. */
+		report(verifier, KW_FAULT_TORN, 0,
+		       "the last line has no newline: it was cut while or after it was written");
+		verifier->too_long = false;
+		kw_bytes_clear(&verifier->line);
+	}
+	for (size_t i = 0; i < verifier->hole_count; i++)
+		report_hole(verifier, &verifier->holes[i]);
+	kw_bytes_done(&verifier->file); /* the next file may have the same name: "-" */
+	verifier->line_number = 0;
+	return 0;
+}
+
+void kw_verifier_result(const struct kw_verifier *verifier, struct kw_verify_result *ret_result)
+{
+	*ret_result = verifier->result;
+}

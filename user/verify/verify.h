@@ -1,0 +1,66 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * verify: read a ledger as somebody who trusts nothing but a keyring.
+ *
+ * In: bytes, hostile ones. Out: faults, each told apart, and a sum. Owned: nothing of the daemon's;
+ * the public interface is <kwitness/verify.h>. This header adds what the `kwitness` command needs of
+ * the same JSON reader: to sign a foreign event it must see exactly the bytes that verify will see.
+ */
+#include <stdbool.h>
+#include <stddef.h>
+
+#include <kwitness/verify.h>
+
+#include "user/base/bytes.h"
+
+/* A piece of a text; borrowed. data NULL: not there. A JSON string's span has its quotation marks. */
+struct kw_span {
+	const char *data;
+	size_t length;
+};
+
+/* ---- jcs.c: any JSON text to its canonical form (RFC 8785) ---- */
+
+/* Appends the canonical form of text to out. 0; -EBADMSG with *ret_reason (static) when text is not
+ * JSON as RFC 7493 (I-JSON) has it: a repeated name, a lone surrogate, invalid UTF-8; -errno. */
+int kw_jcs_append(struct kw_bytes *out, const char *text, size_t length, const char **ret_reason)
+	kw_must_check;
+
+/* ---- read.c: reading text that was checked before ---- */
+
+/* Attributes of one event. Above: refused. */
+#define KW_MEMBERS_MAX 64
+
+struct kw_members {
+	size_t count;
+	struct kw_span names[KW_MEMBERS_MAX];
+	struct kw_span values[KW_MEMBERS_MAX];
+};
+
+/* All members of an object. 0, -EBADMSG: not an object, -E2BIG: more than KW_MEMBERS_MAX. */
+int kw_read_members(struct kw_span object, struct kw_members *ret_members) kw_must_check;
+/* Value of the member of this name; data NULL: there is none. */
+struct kw_span kw_read_find(const struct kw_members *members, const char *name);
+/* Goes through the members of any object: next one's name and value, false at its end. *position: 0
+ * to begin with. */
+bool kw_read_member(struct kw_span object, size_t *position, struct kw_span *ret_name,
+		    struct kw_span *ret_value);
+/* Whether the JSON string is exactly text. */
+bool kw_read_equals(struct kw_span string, const char *text);
+/* Appends what the JSON string means, as UTF-8. 0, -EBADMSG when it is no string, -errno. */
+int kw_read_decode(struct kw_span string, struct kw_bytes *out) kw_must_check;
+bool kw_read_is_string(struct kw_span value);
+
+/* ---- material.c: the bytes that a CloudEvent's signature covers ---- */
+
+/* The event's data as it is hashed, appended to out: canonical JSON; a string's own bytes where
+ * datacontenttype is not JSON; what data_base64 means. 0, -EBADMSG, -errno. */
+int kw_material_data(const struct kw_members *event, struct kw_bytes *out) kw_must_check;
+/* The event's time as it is hashed: UTC, whole seconds, or nothing. 0, -EBADMSG, -errno. */
+int kw_material_time(const struct kw_members *event, struct kw_bytes *out) kw_must_check;
+/* Value of an extension attribute as it is hashed: string, or the text of a number or boolean. */
+int kw_material_extension(struct kw_span value, struct kw_bytes *out) kw_must_check;
+/* Whether name may stand in signedextattrs: [a-z0-9]+, no core attribute, not dssematerial,
+ * signedextattrs, data or data_base64. */
+bool kw_material_may_sign(const char *name, size_t length);
