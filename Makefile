@@ -5,6 +5,7 @@
 MAKEFLAGS += --no-builtin-rules --no-print-directory
 .DELETE_ON_ERROR:
 .SUFFIXES:
+SHELL := /bin/bash
 .DEFAULT_GOAL := all
 
 PREFIX  ?= /usr

@@ -327,7 +327,7 @@ static void a_file_is_judged_when_it_is_whole(void **state)
 	fd = open(path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	assert_int_equal(write(fd, "{\"cellId\":", 10), 10);
 	assert_string_equal(refresh(world), "");
-	assert_int_equal(write(fd, "\"a\",\"runId\":\"r\"}", 17), 17);
+	assert_int_equal(write(fd, "\"a\",\"runId\":\"r\"}", 16), 16);
 	(void)close(fd);
 	assert_string_equal(refresh(world), "+a.json 1;");
 	/* Made whole elsewhere and linked to its name. */

@@ -1,9 +1,6 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/*
- * gatelink.c with the real kwitness-gate, its sandbox on: real sockets, every vector, half frames,
- * floods, a gate that is killed; and with a program that plays a gate which was taken over. That program
- * is this one: started under the gate's name it speaks the handle's line of `nonsense`.
- */
+/* gatelink.c with the real kwitness-gate, its sandbox on: real sockets, every vector, half frames,
+ * floods, a gate that is killed. A gate that was taken over: test_capture_gatelink_hostile.c. */
 #include "tests/unit/support.h"
 
 #include <dirent.h>
@@ -406,44 +403,6 @@ static void forgetting_unlinks_our_socket_alone(void **state)
 	assert_int_equal(access(path, F_OK), 0);
 }
 
-static void binding_takes_stale_sockets_only(void **state)
-{
-	struct world *world = *state;
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	char longest[sizeof(address.sun_path)];
-	struct stat status;
-	mode_t mask = umask(0);
-	int stale = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-
-	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s_9001", world->base);
-	assert_int_equal(bind(stale, (struct sockaddr *)&address, sizeof(address)), 0);
-	assert_int_equal(listen(stale, 1), 0);
-	assert_int_equal(kw_gatelink_listen_unix(world->link, 1, world->base), -EADDRINUSE);
-	(void)close(stale);
-	assert_int_equal(kw_gatelink_listen_unix(world->link, 1, world->base), 0);
-	assert_int_equal(stat(address.sun_path, &status), 0);
-	assert_int_equal(status.st_mode, S_IFSOCK | 0600);
-	/* Our own is alive, too; and a handle is used once. */
-	assert_int_equal(kw_gatelink_listen_unix(world->link, 2, world->base), -EADDRINUSE);
-	assert_int_equal(kw_gatelink_listen_unix(world->link, 1, "/nowhere"), -EINVAL);
-	kw_gatelink_forget(world->link, 1);
-
-	support_write(world->directory, "vm_9001", "a file");
-	assert_int_equal(kw_gatelink_listen_unix(world->link, 3, world->base), -EEXIST);
-	assert_int_equal(unlink(address.sun_path), 0);
-	/* A link is not followed, wherever it points. */
-	assert_int_equal(symlink("elsewhere", address.sun_path), 0);
-	assert_int_equal(kw_gatelink_listen_unix(world->link, 3, world->base), -EEXIST);
-
-	memset(longest, 'x', sizeof(longest));
-	longest[0] = '/';
-	longest[sizeof(longest) - 5] = '\0';
-	assert_int_equal(kw_gatelink_listen_unix(world->link, 3, longest), -ENAMETOOLONG);
-	assert_int_equal(kw_gatelink_listen_unix(world->link, 3, "relative"), -EINVAL);
-	assert_int_equal(kw_gatelink_listen_unix(world->link, 3, "/nonexistent/vm"), -ENOENT);
-	(void)umask(mask);
-}
-
 /* Value of a line "Name:\tvalue" of a /proc file. */
 static void status_of(int pid, const char *file, const char *name, char *ret_value, size_t size)
 {
@@ -509,115 +468,9 @@ static void the_sandbox_is_on(void **state)
 	(void)close(fd);
 }
 
-static void a_program_that_is_not_there(void **state)
-{
-	struct kw_gatelink *link = NULL;
-
-	(void)state;
-	assert_int_equal(kw_gatelink_open("/nonexistent/gate", &kw_clock_system, &link), -ENOENT);
-	assert_null(link);
-}
-
-/* ---- a gate that was taken over ---- */
-
-enum nonsense {
-	NONSENSE_NONE, /* what a good gate says: proves that the rest is told apart by its fault */
-	NONSENSE_SHORT,
-	NONSENSE_LONG,
-	NONSENSE_NOT_READY,
-	NONSENSE_READY_TWICE,
-	NONSENSE_OTHER_HANDLE,
-	NONSENSE_FUTURE,
-	NONSENSE_CONTROL_CHARACTER,
-	NONSENSE_UNKNOWN_REASON,
-	NONSENSE_COUNT
-};
-
-static void say(const struct kw_gate_message *message, size_t length)
-{
-	if (send(KW_GATE_FD, message, length, MSG_NOSIGNAL) < 0)
-		_exit(1);
-}
-
-/* Waits for one LISTEN: its handle less one is the nonsense to speak. */
-static _Noreturn void play_gate(void)
-{
-	struct {
-		struct kw_gate_message message;
-		char more[8];
-	} said = { .message = { .version = KW_GATE_VERSION,
-				.kind = KW_GATE_READY,
-				.size = sizeof(said.message) } };
-	struct kw_gate_message *message = &said.message;
-	struct kw_gate_message order;
-	struct pollfd readable = {.fd = KW_GATE_FD, .events = POLLIN};
-
-	(void)poll(&readable, 1, PATIENCE_MS);
-	if (recv(KW_GATE_FD, &order, sizeof(order), 0) != sizeof(order))
-		_exit(1);
-	if (order.handle - 1 != NONSENSE_NOT_READY)
-		say(message, sizeof(*message));
-	if (order.handle - 1 == NONSENSE_READY_TWICE)
-		say(message, sizeof(*message));
-	message->kind = KW_GATE_FRAME;
-	message->handle = order.handle;
-	message->connection = 1;
-	message->content_version = 0x0100;
-	message->received_boot_ns = kw_clock_boot_ns(&kw_clock_system);
-	message->probe_bytes = 1;
-	message->probe_source[0] = 'x';
-	message->comm_bytes = 1;
-	message->comm[0] = 'x';
-	switch (order.handle - 1) {
-	case NONSENSE_OTHER_HANDLE:
-		message->handle++;
-		break;
-	case NONSENSE_FUTURE:
-		message->received_boot_ns += 3600 * KW_NSEC_PER_SEC;
-		break;
-	case NONSENSE_CONTROL_CHARACTER:
-		message->comm[0] = '\033';
-		break;
-	case NONSENSE_UNKNOWN_REASON:
-		message->reason = KW_GATE_REASON_COUNT_;
-		break;
-	default:
-		break;
-	}
-	say(message, order.handle - 1 == NONSENSE_SHORT	 ? sizeof(*message) - 1
-		     : order.handle - 1 == NONSENSE_LONG ? sizeof(*message) + 1
-							 : sizeof(*message));
-	/* Until it is killed. */
-	(void)poll(&readable, 1, PATIENCE_MS);
-	_exit(0);
-}
-
-static void nonsense_is_a_violation(void **state)
-{
-	struct world *world = *state;
-
-	for (uint32_t i = 0; i < NONSENSE_COUNT; i++) {
-		char path[200];
-		int r = 0;
-
-		kw_gatelink_free(world->link);
-		world->seen.count = 0;
-		assert_int_equal(kw_gatelink_open("/proc/self/exe", &kw_clock_system, &world->link),
-				 0);
-		listen_at(world, i + 1, path, sizeof(path));
-		while (r >= 0 && world->seen.count == 0)
-			r = receive(world);
-		if (i == NONSENSE_NONE)
-			assert_int_equal(r, 1);
-		else if (r != -EPROTO)
-			fail_msg("nonsense %u was answered with %d", i, r);
-		assert_int_equal(world->seen.count, i == NONSENSE_NONE);
-	}
-}
-
 #define world_test(function) cmocka_unit_test_setup_teardown(function, open_world, close_world)
 
-int main(int argc, char **argv)
+int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		world_test(sample_arrives_byte_by_byte),
@@ -628,13 +481,8 @@ int main(int argc, char **argv)
 		world_test(a_message_that_was_not_finished_comes_again),
 		world_test(a_killed_gate_is_replaced),
 		world_test(forgetting_unlinks_our_socket_alone),
-		world_test(binding_takes_stale_sockets_only),
 		world_test(the_sandbox_is_on),
-		world_test(nonsense_is_a_violation),
-		support_test(a_program_that_is_not_there),
 	};
 
-	if (argc == 1 && strcmp(argv[0], "kwitness-gate") == 0)
-		play_gate();
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }

@@ -158,11 +158,13 @@ static void test_every_other_length_is_refused(void **state)
 		void *copy = malloc(length ? length : 1);
 
 		assert_non_null(copy);
+		kill.header.size = (uint32_t)length; /* as if it were meant so */
 		memcpy(copy, &kill, length);
 		refused += kw_record_decode(copy, length, &seen) == -EBADMSG;
 		free(copy);
 	}
 	assert_int_equal(refused, sizeof(kill));
+	kill.header.size = sizeof(kill);
 	assert_int_equal(kw_record_decode(&kill, sizeof(kill) + 8, &seen), -EBADMSG);
 }
 
@@ -226,6 +228,32 @@ static void test_string_rules(void **state)
 	refuse_kill(kill.victim.task.comm[KW_COMM_BYTES - 1] = 'x');
 }
 
+/* A name that goes on behind the path, and from there to the record's end only zeros. */
+static void run_into_next_field(struct kw_record_oom_kill *kill)
+{
+	memset(&kill->oom, 0, sizeof(kill->oom));
+	PATH(&kill->victim_cgroup, "", 1);
+	memset(kill->victim_cgroup.path, 'y', KW_CGROUP_PATH_BYTES);
+	kill->victim_cgroup.path_bytes = KW_CGROUP_PATH_BYTES + 1;
+	memset(&kill->victim_events_local, 0, sizeof(kill->victim_events_local));
+	kill->member = 0;
+}
+
+static void go_too_deep(struct kw_cgroup_ref *cgroup)
+{
+	PATH(cgroup, "", KW_CGROUP_DEPTH_MAX + 1);
+	for (size_t i = 0; i <= KW_CGROUP_DEPTH_MAX; i++)
+		cgroup->path[2 * i] = 'a';
+	cgroup->path_bytes = 2 * (KW_CGROUP_DEPTH_MAX + 1);
+}
+
+static void forget_owner(struct kw_record_oom_end *end)
+{
+	memset(&end->oom, 0, sizeof(end->oom));
+	end->entered = 0;
+	end->counted = 0;
+}
+
 static void test_cgroup_rules(void **state)
 {
 	(void)state;
@@ -236,6 +264,8 @@ static void test_cgroup_rules(void **state)
 	refuse_kill(kill.victim_cgroup.path_bytes--); /* last NUL cut off */
 	refuse_kill(kill.victim_cgroup.path_bytes++); /* an empty name */
 	refuse_kill(kill.victim_cgroup.path[0] = '\0');
+	refuse_kill(PATH(&kill.victim_cgroup, "a\0\0n\0", 3));
+	refuse_kill(run_into_next_field(&kill));
 	refuse_kill(kill.victim_cgroup.path[1] = '/');
 	refuse_kill(kill.victim_cgroup.path[KW_CGROUP_PATH_BYTES - 1] = 'x');
 	refuse_kill(kill.victim_cgroup.level = 2);
@@ -244,13 +274,7 @@ static void test_cgroup_rules(void **state)
 	refuse_kill(kill.oom.owner.path[0] = '/');
 	refuse_kill(kill.oom.trigger_cgroup.flags |= 1 << 7);
 	refuse_end(end.oom.owner.level = 0);
-	refuse_kill({
-		memset(kill.victim_cgroup.path, 0, KW_CGROUP_PATH_BYTES);
-		for (size_t i = 0; i <= KW_CGROUP_DEPTH_MAX; i++)
-			kill.victim_cgroup.path[2 * i] = 'a';
-		kill.victim_cgroup.path_bytes = 2 * (KW_CGROUP_DEPTH_MAX + 1);
-		kill.victim_cgroup.level = KW_CGROUP_DEPTH_MAX + 1;
-	});
+	refuse_kill(go_too_deep(&kill.victim_cgroup));
 }
 
 static void test_context_rules(void **state)
@@ -260,6 +284,7 @@ static void test_context_rules(void **state)
 	refuse_kill(kill.oom.flags |= KW_OOM_GLOBAL); /* with an owner */
 	refuse_kill(kill.oom.flags &= ~(__u32)KW_OOM_OWNER_KNOWN);
 	refuse_kill(kill.oom.incident = 0);
+	refuse_kill(kill.oom.incident = 0, kill.member = 0);
 	refuse_kill(kill.oom.incident = 1ULL << 53);
 	refuse_kill(kill.oom.constraint = 4);
 	refuse_kill(kill.oom.order = -2);
@@ -286,7 +311,7 @@ static void test_end_rules(void **state)
 {
 	(void)state;
 	refuse_end(end.oom.flags |= KW_OOM_GROUP_KILL);
-	refuse_end(memset(&end.oom, 0, sizeof(end.oom)));
+	refuse_end(forget_owner(&end));
 	refuse_end(end.lost = end.marked + 1);
 	refuse_end(end.counted = end.entered + 1);
 	refuse_end(end.oom.flags = KW_OOM_OWNER_KNOWN); /* yet counted */
@@ -338,6 +363,8 @@ static void test_paths(void **state)
 	cgroup.path_bytes = 1;
 	assert_int_equal(kw_record_cgroup_path(&cgroup, path, sizeof(path)), -EBADMSG);
 	cgroup.path_bytes = 0xffff;
+	assert_int_equal(kw_record_cgroup_path(&cgroup, path, sizeof(path)), -EBADMSG);
+	memset(cgroup.path, 'y', KW_CGROUP_PATH_BYTES);
 	assert_int_equal(kw_record_cgroup_path(&cgroup, path, sizeof(path)), -EBADMSG);
 }
 

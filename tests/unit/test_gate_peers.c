@@ -219,6 +219,35 @@ static void a_full_link_stops_reading_and_loses_nothing(void **state)
 	(void)close(fd);
 }
 
+static void a_full_link_is_not_the_guests_delay(void **state)
+{
+	struct gate *gate = *state;
+	int fd = dial(gate);
+	int half = dial(gate);
+	struct kw_gate_message message;
+
+	turns(gate, 1);
+	write_all(half, sample, 50);
+	turns(gate, 1);
+	(void)send_until_blocked(gate, fd);
+	gate->time.boot_ns += 60 * KW_NSEC_PER_SEC;
+	while (next(gate).kind != 0)
+		continue;
+	assert_int_equal(kw_outbox_flush(&gate->outbox), 0);
+	assert_int_equal(kw_peers_resume(gate->peers), 0);
+	gate->time.boot_ns += KW_NSEC_PER_SEC;
+	assert_int_equal(kw_peers_sweep(gate->peers), 0);
+	while ((message = next(gate)).kind != 0)
+		assert_int_equal(message.kind, KW_GATE_FRAME);
+	assert_false(peer_has_hung_up(half));
+	/* From here its time runs again. */
+	gate->time.boot_ns += 10 * KW_NSEC_PER_SEC;
+	assert_int_equal(kw_peers_sweep(gate->peers), 0);
+	expect(gate, KW_GATE_REFUSED, KW_GATE_READ_DEADLINE);
+	(void)close(fd);
+	(void)close(half);
+}
+
 static void one_read_of_many_frames_survives_a_full_link(void **state)
 {
 	struct gate *gate = *state;
@@ -344,6 +373,7 @@ int main(void)
 		gate_test(half_a_frame_has_a_deadline),
 		gate_test(each_frame_has_its_own_deadline),
 		gate_test(a_full_link_stops_reading_and_loses_nothing),
+		gate_test(a_full_link_is_not_the_guests_delay),
 		gate_test(one_read_of_many_frames_survives_a_full_link),
 		gate_test(a_flood_is_counted_and_then_left_alone),
 		gate_test(no_descriptors_left_is_no_busy_loop),

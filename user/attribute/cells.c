@@ -64,8 +64,6 @@ struct kw_cells {
 	void *context;
 };
 
-/* ---- the directory ---- */
-
 /* Whether only root or this process could have written it. */
 static bool is_trusted(const struct stat *status)
 {
@@ -95,8 +93,6 @@ static int open_directory(struct kw_cells *cells, int *ret_fd)
 	*ret_fd = take_fd(fd);
 	return 0;
 }
-
-/* ---- entries ---- */
 
 static void say(const struct kw_cells *cells, enum kw_cell_change change, const char *name,
 		const struct kw_cell *cell, const char *refusal)
@@ -142,8 +138,8 @@ static void unlink_cell(struct kw_cells *cells, struct entry *entry)
 		HASH_DELETE(by_handle, cells->handles, entry);
 	if (entry->by_cgroup.tbl)
 		HASH_DELETE(by_cgroup, cells->cgroups, entry);
-	memset(&entry->by_handle, 0, sizeof(entry->by_handle));
-	memset(&entry->by_cgroup, 0, sizeof(entry->by_cgroup));
+	entry->by_handle.tbl = NULL;
+	entry->by_cgroup.tbl = NULL;
 	entry->is_registered = false;
 }
 
@@ -178,15 +174,13 @@ static void refuse(struct kw_cells *cells, struct entry *entry, bool is_conflict
 static const char *find_conflict(const struct kw_cells *cells, const struct kw_cell *cell)
 {
 	const struct entry *entry;
-	const struct entry *next;
 
 	HASH_FIND(by_cgroup, cells->cgroups, cell->cgroup_path, strlen(cell->cgroup_path), entry);
 	if (cell->cgroup_path[0] != '\0' && entry)
 		return "cgroupPath is another cell's already";
 	if (cell->vsock_uds_base[0] == '\0' && cell->vsock_cid == 0)
 		return NULL;
-	for (entry = cells->handles; entry; entry = next) {
-		next = entry->by_handle.next;
+	for (entry = cells->handles; entry; entry = entry->by_handle.next) {
 		if (cell->vsock_uds_base[0] != '\0' &&
 		    strcmp(cell->vsock_uds_base, entry->cell.vsock_uds_base) == 0)
 			return "vsockUdsBase is another cell's already";
@@ -237,8 +231,6 @@ static void register_cell(struct kw_cells *cells, struct entry *entry, const str
 	say(cells, KW_CELL_ADDED, entry->name, &entry->cell, NULL);
 }
 
-/* ---- files ---- */
-
 static bool is_cell_name(const char *name)
 {
 	size_t length = strlen(name);
@@ -257,15 +249,15 @@ static int read_cell(const struct kw_cells *cells, const char *name, struct kw_c
 	int r;
 
 	kw_bytes_init(&text, KW_CELL_FILE_MAX);
-	if (fstatat(cells->directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0)
-		r = -errno;
-	else if (!S_ISREG(status.st_mode))
+	r = fstatat(cells->directory_fd, name, &status, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
+	if (r == 0 && !S_ISREG(status.st_mode))
 		r = -EINVAL;
-	else if (!is_trusted(&status)) {
+	if (r == 0 && !is_trusted(&status)) {
 		(void)snprintf(ret_refusal, size,
 			       "others can write it: root or kwitness must own it, mode go-w");
 		return -EBADMSG;
-	} else
+	}
+	if (r == 0)
 		r = kw_file_read(cells->directory_fd, name, &text);
 	if (r == -ENOENT)
 		return r;
@@ -366,8 +358,6 @@ static void retry_conflicts(struct kw_cells *cells)
 			check_name(cells, entry->name, false);
 	}
 }
-
-/* ---- the room's border ---- */
 
 int kw_cells_open(const char *directory, const char *cgroup_root, struct kw_cells **ret_cells)
 {

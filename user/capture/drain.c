@@ -18,6 +18,7 @@
 
 struct turn {
 	struct kw_hooks *hooks;
+	bool is_previous; /* reading what another build's programs left */
 	kw_observation_fn callback;
 	void *context;
 };
@@ -36,8 +37,8 @@ static void write_recording(struct kw_hooks *hooks, const struct kw_observation 
 		.received_real_ns = htole64(observation->received_real_ns),
 	};
 	struct iovec parts[] = {
-		{.iov_base = &frame, .iov_len = sizeof(frame)},
-		{.iov_base = (void *)(uintptr_t)record, .iov_len = length},
+		{ .iov_base = &frame, .iov_len = sizeof(frame) },
+		{ .iov_base = (void *)(uintptr_t)record, .iov_len = length },
 	};
 
 	if (writev(hooks->recording_fd, parts, 2) != (ssize_t)(sizeof(frame) + length))
@@ -49,7 +50,7 @@ static void describe_malformed(const void *record, size_t length, struct kw_lost
 {
 	const struct kw_record_header *header = record;
 
-	*ret_lost = (struct kw_lost){.reason = KW_LOST_MALFORMED, .count = 1};
+	*ret_lost = (struct kw_lost){ .reason = KW_LOST_MALFORMED, .count = 1 };
 	if (length >= sizeof(*header) && header->kind < KW_RECORD_KIND_COUNT_)
 		ret_lost->record_kind = header->kind;
 }
@@ -63,6 +64,8 @@ static int take_record(void *context, const void *record, size_t length)
 	int r;
 
 	r = kw_record_decode(record, length, &observation);
+	if (r == 0 && turn->is_previous && observation.boot_ns > turn->hooks->previous_until_ns)
+		return 0; /* in our own ring too */
 	observation.received_boot_ns = kw_clock_boot_ns(clock);
 	observation.received_real_ns = kw_clock_real_ns(clock);
 	if (r < 0) {
@@ -77,11 +80,57 @@ static int take_record(void *context, const void *record, size_t length)
 	return r;
 }
 
+/* The other build's losses that were not told become ours: told goes back by as much (modulo 2^64, as
+ * the difference is taken). Not when its maps are shaped otherwise. */
+static void inherit_losses(struct kw_hooks *hooks)
+{
+	const uint32_t entries = KW_RECORD_KIND_COUNT_ * KW_LOSS_REASON_COUNT_;
+	struct bpf_map_info info = {};
+	uint32_t info_bytes = sizeof(info);
+	uint64_t lost, told, ours;
+
+	if (hooks->maps.losses_told < 0 ||
+	    bpf_obj_get_info_by_fd(hooks->previous_maps.losses, &info, &info_bytes) < 0 ||
+	    info.type != BPF_MAP_TYPE_ARRAY || info.max_entries != entries ||
+	    info.value_size != sizeof(lost))
+		return;
+	for (uint32_t i = 0; i < entries; i++) {
+		if (bpf_map_lookup_elem(hooks->previous_maps.losses, &i, &lost) < 0 ||
+		    bpf_map_lookup_elem(hooks->previous_maps.losses_told, &i, &told) < 0 ||
+		    bpf_map_lookup_elem(hooks->maps.losses_told, &i, &ours) < 0)
+			continue;
+		ours -= lost - told;
+		(void)bpf_map_update_elem(hooks->maps.losses_told, &i, &ours, BPF_ANY);
+	}
+}
+
+/* What the last run's programs left, first. Returns the number consumed; 0: there is no more. */
+static int consume_previous(struct kw_hooks *hooks, unsigned int limit, kw_observation_fn callback,
+			    void *context)
+{
+	struct turn turn = { hooks, true, callback, context };
+	int r;
+
+	r = kw_ring_consume(&hooks->previous, limit, take_record, &turn);
+	if (r != 0)
+		return r;
+	inherit_losses(hooks);
+	kw_ring_close(&hooks->previous);
+	kw_pins_close_maps(&hooks->previous_maps);
+	return 0;
+}
+
 int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_fn callback,
 		     void *context)
 {
-	struct turn turn = {hooks, callback, context};
+	struct turn turn = { hooks, false, callback, context };
+	int r;
 
+	if (hooks->previous.consumer) {
+		r = consume_previous(hooks, limit, callback, context);
+		if (r != 0)
+			return r;
+	}
 	if (!hooks->ring.consumer)
 		return 0;
 	return kw_ring_consume(&hooks->ring, limit, take_record, &turn);
@@ -89,7 +138,7 @@ int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_
 
 uint64_t kw_hooks_backlog(const struct kw_hooks *hooks)
 {
-	return kw_ring_backlog(&hooks->ring);
+	return kw_ring_backlog(&hooks->previous) + kw_ring_backlog(&hooks->ring);
 }
 
 void kw_hooks_set_recording(struct kw_hooks *hooks, int fd)
@@ -138,7 +187,7 @@ static int tell_loss(struct turn *turn, uint32_t kind, uint32_t reason)
 		return -errno;
 	if (lost == told)
 		return 0;
-	news = (struct kw_lost){kind, reasons[reason], lost - told};
+	news = (struct kw_lost){ kind, reasons[reason], lost - told };
 	observation = (struct kw_observation){
 		.kind = KW_OBSERVATION_LOST,
 		.boot_ns = kw_clock_boot_ns(clock),
@@ -156,7 +205,7 @@ static int tell_loss(struct turn *turn, uint32_t kind, uint32_t reason)
 
 int kw_hooks_collect_losses(struct kw_hooks *hooks, kw_observation_fn callback, void *context)
 {
-	struct turn turn = {hooks, callback, context};
+	struct turn turn = { hooks, callback, context };
 
 	if (hooks->maps.losses < 0)
 		return 0;

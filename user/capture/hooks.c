@@ -29,7 +29,7 @@ static struct kw_hook_attempt *note(struct kw_hooks *hooks, const char *hook, en
 
 	if (hooks->attempt_count < KW_ATTEMPTS_MAX)
 		attempt = &hooks->attempts[hooks->attempt_count++];
-	*attempt = (struct kw_hook_attempt){.hook = hook, .tier = tier, .error = error};
+	*attempt = (struct kw_hook_attempt){ .hook = hook, .tier = tier, .error = error };
 	return attempt;
 }
 
@@ -72,44 +72,63 @@ static struct kw_pin_meta describe_self(enum kw_tier ceiling)
 	};
 }
 
-/* Pins of this build that are complete, links included. 0 or -errno: nothing to adopt. */
-static int adopt(struct kw_hooks *hooks, const struct kw_hooks_options *options)
+/* Whether these are the programs that would be loaded now, all of them still attached. */
+static bool is_same(const struct kw_pin_meta *meta, const struct kw_hooks_options *options)
 {
-	struct kw_pin_meta expected = describe_self(options->ceiling), meta;
-	cleanup(kw_pins_close_maps) struct kw_pins_maps maps = KW_PINS_MAPS_NONE;
+	struct kw_pin_meta expected = describe_self(options->ceiling);
 	struct kw_combination combination;
-	int r;
 
-	r = kw_pins_adopt(options->pin_path, &expected, &maps, &meta);
-	if (r < 0)
-		return r;
+	if (meta->record_version != expected.record_version ||
+	    meta->build_id != expected.build_id || meta->ceiling != expected.ceiling)
+		return false;
 	for (unsigned int i = 0; i < KW_GROUP_COUNT_; i++) {
-		if (meta.tier[i] >= KW_TIER_COUNT_)
-			return -ENOENT;
-		combination.tier[i] = meta.tier[i];
+		if (meta->tier[i] >= KW_TIER_COUNT_)
+			return false;
+		combination.tier[i] = meta->tier[i];
 	}
 	for (size_t i = 0; i < kw_load_program_count(); i++) {
 		const char *program = kw_load_program(&combination, i);
 
 		if (program && !kw_pins_has_link(options->pin_path, program))
-			return -ENOENT;
+			return false;
 	}
-	hooks->maps = maps;
+	return true;
+}
+
+/* Takes over pins of this very build; of those of another, what they have left unread, if it can be
+ * read. Returns whether programs were taken over. */
+static bool adopt(struct kw_hooks *hooks, const struct kw_hooks_options *options)
+{
+	cleanup(kw_pins_close_maps) struct kw_pins_maps maps = KW_PINS_MAPS_NONE;
+	struct kw_pin_meta meta;
+	bool adopted;
+
+	if (kw_pins_read(options->pin_path, &maps, &meta) < 0)
+		return false;
+	adopted = options->ceiling < KW_TIER_FILES && is_same(&meta, options);
+	if (adopted)
+		hooks->maps = maps;
+	else if (meta.record_version == KW_RECORD_VERSION)
+		hooks->previous_maps = maps;
+	else
+		return false;
 	maps = KW_PINS_MAPS_NONE;
-	hooks->combination = combination;
-	for (unsigned int i = 0; i < KW_GROUP_COUNT_; i++)
-		if (combination.tier[i] != KW_TIER_FILES)
-			(void)snprintf(note(hooks, group_names[i], combination.tier[i], 0)->detail,
+	for (unsigned int i = 0; adopted && i < KW_GROUP_COUNT_; i++) {
+		hooks->combination.tier[i] = meta.tier[i];
+		if (meta.tier[i] != KW_TIER_FILES)
+			(void)snprintf(note(hooks, group_names[i], meta.tier[i], 0)->detail,
 				       sizeof(hooks->attempts[0].detail),
 				       "attached: taken over from the last run's pins");
-	return 0;
+	}
+	return adopted;
 }
 
 /*
  * New programs take the place of pins that cannot be adopted (another build, ceiling or record
- * version, or incomplete). The new ones are attached before the old pins go, so no OOM goes unseen;
- * one in between is seen by both, but told once, because nobody reads the old ring any more. What was
- * unread in the old ring is lost uncounted: the daemon declares a restart without adoption as a gap.
+ * version, or incomplete). The new ones are attached before the old pins go, so that no OOM goes
+ * unseen. What the old ones have left unread is told first when its records are of this version, else
+ * it is lost: the daemon declares a start without adoption as a gap. An OOM in the milliseconds
+ * between the first and the last of the new programs may be told twice, under two numbers.
  */
 static void pin(struct kw_hooks *hooks, const struct kw_hooks_options *options)
 {
@@ -154,6 +173,27 @@ static int open_pins(struct kw_hooks *hooks, const struct kw_hooks_options *opti
 	return 0;
 }
 
+/* Loads, attaches and pins. A tier that cannot be had is no failure. 0 or -ENOMEM. */
+static int load_new(struct kw_hooks *hooks, const struct kw_hooks_options *options)
+{
+	int r = 0;
+
+	if (options->ceiling < KW_TIER_FILES)
+		r = kw_load_best(options->ceiling, options->clock, note_group, hooks,
+				 &hooks->loaded, &hooks->combination);
+	hooks->previous_until_ns = kw_clock_boot_ns(options->clock);
+	if (options->ceiling < KW_TIER_FILES && r == 0) {
+		r = borrow_maps(hooks);
+		if (r < 0)
+			return r;
+		if (hooks->pin_fd >= 0)
+			pin(hooks, options);
+	}
+	if (!hooks->is_pinned && hooks->pin_fd >= 0)
+		(void)kw_pins_remove(options->pin_path); /* nobody would read what they record */
+	return 0;
+}
+
 int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_hooks,
 		  bool *ret_adopted)
 {
@@ -165,31 +205,28 @@ int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_
 		return -ENOMEM;
 	hooks->clock = options->clock;
 	hooks->maps = KW_PINS_MAPS_NONE;
+	hooks->previous_maps = KW_PINS_MAPS_NONE;
 	hooks->pin_fd = -1;
 	hooks->recording_fd = -1;
 	hooks->combination = KW_COMBINATION_NONE;
 	r = open_pins(hooks, options);
 	if (r < 0)
 		return r;
-	if (options->ceiling < KW_TIER_FILES) {
-		if (hooks->pin_fd >= 0)
-			adopted = adopt(hooks, options) == 0;
-		if (!adopted && kw_load_best(options->ceiling, options->clock, note_group, hooks,
-					     &hooks->loaded, &hooks->combination) == 0) {
-			r = borrow_maps(hooks);
-			if (r < 0)
-				return r;
-			if (hooks->pin_fd >= 0)
-				pin(hooks, options);
-		}
+	if (hooks->pin_fd >= 0)
+		adopted = adopt(hooks, options);
+	if (!adopted) {
+		r = load_new(hooks, options);
+		if (r < 0)
+			return r;
 	}
-	if (!adopted && !hooks->is_pinned && hooks->pin_fd >= 0)
-		(void)kw_pins_remove(options->pin_path); /* nobody will read what they record */
 	if (hooks->maps.evidence >= 0) {
 		r = kw_ring_open(hooks->maps.evidence, &hooks->ring);
 		if (r < 0)
 			return r;
 	}
+	if (hooks->previous_maps.evidence >= 0 &&
+	    kw_ring_open(hooks->previous_maps.evidence, &hooks->previous) < 0)
+		kw_pins_close_maps(&hooks->previous_maps);
 	*ret_adopted = adopted;
 	*ret_hooks = take_ptr(hooks);
 	return 0;
@@ -200,6 +237,8 @@ void kw_hooks_free(struct kw_hooks *hooks)
 	if (!hooks)
 		return;
 	kw_ring_close(&hooks->ring);
+	kw_ring_close(&hooks->previous);
+	kw_pins_close_maps(&hooks->previous_maps);
 	kw_load_free(&hooks->loaded, hooks->is_pinned);
 	kw_pins_close_maps(&hooks->maps);
 	kw_cleanup_close_fd(&hooks->pin_fd);

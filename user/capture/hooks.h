@@ -15,7 +15,11 @@ struct kw_hooks {
 	struct kw_combination combination;
 	struct kw_pins_maps maps;
 	struct kw_ring ring;
-	int pin_fd; /* the lock; -1: not pinned */
+	/* What programs of another build left unread: drained before the ring, then closed. */
+	struct kw_pins_maps previous_maps;
+	struct kw_ring previous;
+	uint64_t previous_until_ns; /* later than this, our own programs have seen it */
+	int pin_fd;		    /* the lock; -1: not pinned */
 	bool is_pinned;
 	int recording_fd; /* -1: none; not owned */
 	struct kw_hook_attempt attempts[KW_ATTEMPTS_MAX];

@@ -108,8 +108,7 @@ static int read_meta(const char *path, struct kw_pin_meta *ret_meta)
 	return bpf_map_lookup_elem(fd, &zero, ret_meta) < 0 ? -errno : 0;
 }
 
-int kw_pins_adopt(const char *path, const struct kw_pin_meta *expected,
-		  struct kw_pins_maps *ret_maps, struct kw_pin_meta *ret_meta)
+int kw_pins_read(const char *path, struct kw_pins_maps *ret_maps, struct kw_pin_meta *ret_meta)
 {
 	cleanup(kw_pins_close_maps) struct kw_pins_maps maps = KW_PINS_MAPS_NONE;
 	struct kw_pin_meta meta = {};
@@ -118,9 +117,6 @@ int kw_pins_adopt(const char *path, const struct kw_pin_meta *expected,
 	r = read_meta(path, &meta);
 	if (r < 0)
 		return r;
-	if (meta.record_version != expected->record_version ||
-	    meta.build_id != expected->build_id || meta.ceiling != expected->ceiling)
-		return -ENOENT;
 	maps.evidence = open_pin(path, "", "evidence");
 	maps.losses = open_pin(path, "", "losses");
 	maps.losses_told = open_pin(path, "", "losses_told");

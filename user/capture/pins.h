@@ -31,7 +31,7 @@ struct kw_pins_maps {
 	int losses_told;
 	int counts;
 };
-#define KW_PINS_MAPS_NONE ((struct kw_pins_maps){-1, -1, -1, -1})
+#define KW_PINS_MAPS_NONE ((struct kw_pins_maps){ -1, -1, -1, -1 })
 
 void kw_pins_close_maps(struct kw_pins_maps *maps);
 
@@ -39,11 +39,10 @@ void kw_pins_close_maps(struct kw_pins_maps *maps);
  * when a running daemon has it, -EOPNOTSUPP when it is not on a bpffs, or -errno. */
 int kw_pins_open(const char *path) kw_must_check;
 
-/* Takes over pins that a loader with the same record version, build and ceiling has left, complete.
- * links: names of the programs that must be pinned for each group of *ret_meta. 0; -ENOENT when there
- * are none or of another loader; or -errno. */
-int kw_pins_adopt(const char *path, const struct kw_pin_meta *expected,
-		  struct kw_pins_maps *ret_maps, struct kw_pin_meta *ret_meta) kw_must_check;
+/* Opens what a loader has left, complete: its notes and the maps a daemon reads. 0; -ENOENT when there
+ * is no such thing; or -errno. Whether it may be used is for the caller to judge by the notes. */
+int kw_pins_read(const char *path, struct kw_pins_maps *ret_maps, struct kw_pin_meta *ret_meta)
+	kw_must_check;
 
 /* Whether path has the link of this program. */
 bool kw_pins_has_link(const char *path, const char *program);

@@ -181,8 +181,9 @@ static bool is_header(const struct kw_record_header *header, size_t length)
 {
 	if (header->version != KW_RECORD_VERSION)
 		return false;
-	if (header->kind >= KW_RECORD_KIND_COUNT_ || !kinds[header->kind].size)
+	if (header->kind >= KW_RECORD_KIND_COUNT_)
 		return false;
+	/* the kind that does not exist, 0, has size 0, and length is at least a header's */
 	if (header->size != kinds[header->kind].size || header->size != length)
 		return false;
 	if (header->hook >= KW_HOOK_COUNT_ || !(kinds[header->kind].hooks & 1U << header->hook))

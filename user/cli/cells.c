@@ -80,8 +80,7 @@ struct request {
 
 static int fail(int exit_code, const char *what, const char *why)
 {
-	fprintf(stderr, "kwitness: cells: %s: %s\n", what, why);
-	return exit_code;
+	return kw_cli_fail(exit_code, "cells", "%s: %s", what, why);
 }
 
 static const char *remedy(int error)
@@ -128,7 +127,7 @@ static void print_json(const struct kw_cell *cell, const char *file, const char 
 
 static void print_printable(const char *text)
 {
-	cleanup_bytes struct kw_bytes shown = {0};
+	cleanup_bytes struct kw_bytes shown = { 0 };
 
 	kw_bytes_init(&shown, 4 * KW_PATH_MAX);
 	kw_text_append_printable(&shown, text, strlen(text));

@@ -134,7 +134,7 @@ int64_t kw_account_owner_moved(struct kw_account *account, const struct kw_cgrou
 
 	if (entry) {
 		if (entry->owner_known)
-			between = (int64_t)(before - entry->owner);
+			between = kw_account_difference(entry->owner, before);
 		/* Without a path nobody could tell it what happens in its descendants. */
 		entry->owner_known = entry->path[0] != '\0';
 		entry->owner = after;
@@ -212,7 +212,7 @@ int64_t kw_account_local_moved(struct kw_account *account, const struct kw_cgrou
 	if (!entry)
 		return moved;
 	if (entry->local_known)
-		moved = (int64_t)(value - entry->local);
+		moved = kw_account_difference(entry->local, value);
 	entry->local_known = true;
 	entry->local = value;
 	return moved;

@@ -15,6 +15,17 @@
 
 struct kw_account;
 
+/* How far a counter went from before to after; cut to what sums of a few can hold: a counter that went
+ * further is no counter. */
+static inline int64_t kw_account_difference(uint64_t before, uint64_t after)
+{
+	const uint64_t most = UINT64_C(1) << 48;
+
+	if (after >= before)
+		return (int64_t)(after - before < most ? after - before : most);
+	return -(int64_t)(before - after < most ? before - after : most);
+}
+
 int kw_account_new(struct kw_account **ret_account);
 void kw_account_free(struct kw_account *account);
 

@@ -99,8 +99,11 @@ static void remember_context(struct kw_open_incident *open, const struct kw_attr
 			     const struct kw_oom_context *oom)
 {
 	struct kw_incident *said = &open->said;
+	/* Only the kills say so: whether it is one is not decided yet when the OOM begins. */
+	uint32_t group_kill = said->oom.flags & KW_OOM_GROUP_KILL;
 
 	said->oom = *oom;
+	said->oom.flags |= group_kill;
 	said->owner = attributed->owner;
 	said->trigger = attributed->trigger;
 	if (attributed->has_cell && !said->has_cell) {

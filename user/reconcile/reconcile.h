@@ -95,7 +95,7 @@ struct kw_incident {
 	enum kw_verdict verdict;
 	uint32_t duplicates; /* kernel counts one victim twice in a group kill */
 	int64_t unexplained; /* counter moves beyond kills and duplicates */
-	char words[256];     /* the verdict for a person */
+	char words[512];     /* the verdict for a person */
 };
 
 struct kw_finding {

@@ -27,6 +27,8 @@ static bool is_exact(const struct kw_open_incident *open, uint64_t moved, uint64
 		if (whole_path(&said->victims[i].cgroup)[0] == '\0')
 			return false;
 	}
+	if (said->oom.flags & KW_OOM_COUNTED_KNOWN && said->counted != moved)
+		return false;
 	*ret_duplicate = moved - said->kills;
 	return moved == said->kills ||
 	       (moved == said->kills + 1 && said->oom.flags & KW_OOM_GROUP_KILL && said->kills > 0);
@@ -132,7 +134,7 @@ static int64_t look_at_owner(struct kw_reconcile *reconcile, struct kw_open_inci
 	if (open->path_reused || !kw_account_owner(reconcile->account, &said->oom.owner, &known) ||
 	    said->file.oom_kill <= known)
 		return 0;
-	return (int64_t)(said->file.oom_kill - known);
+	return kw_account_difference(known, said->file.oom_kill);
 }
 
 /* The same for the victims' cgroup, where no limit owner is seen and there is one such cgroup. */
@@ -157,7 +159,7 @@ static int64_t look_at_victims(struct kw_reconcile *reconcile, struct kw_open_in
 	if (!kw_account_local(reconcile->account, &open->local_cgroup, &known) ||
 	    open->local_file <= known)
 		return 0;
-	return (int64_t)(open->local_file - known);
+	return kw_account_difference(known, open->local_file);
 }
 
 static void claim_beyond(struct kw_reconcile *reconcile, struct kw_open_incident *open)

@@ -135,7 +135,7 @@ static void decide_by(struct kw_open_incident *open, int64_t moved, int64_t grou
 	struct kw_incident *said = &open->said;
 	int64_t uncounted;
 	int64_t inside = balance(said, moved, group_kills, &uncounted);
-	bool fault = inside != 0 || open->between != 0 || open->beyond != 0 || said->lost > 0;
+	bool fault = inside != 0 || open->between != 0 || open->beyond != 0;
 
 	said->unexplained = inside + open->between + open->beyond;
 	said->verdict = fault ? KW_VERDICT_UNEXPLAINED : KW_VERDICT_EXPLAINED;
@@ -196,9 +196,9 @@ void kw_verdict_decide(struct kw_open_incident *open, bool memory_localevents)
 		int64_t group_kills = said->oom.flags & KW_OOM_GROUP_KILL ? 1 : 0;
 
 		if (said->oom.owner_state.flags & KW_MEMCG_GROUP_KILL_KNOWN)
-			group_kills =
-				(int64_t)(said->after.oom_group_kill - said->before.oom_group_kill);
-		decide_by(open, (int64_t)(said->after.oom_kill - said->before.oom_kill),
+			group_kills = kw_account_difference(said->before.oom_group_kill,
+							    said->after.oom_group_kill);
+		decide_by(open, kw_account_difference(said->before.oom_kill, said->after.oom_kill),
 			  clamp(group_kills, 0, INT32_MAX));
 	} else if (said->end_known && said->oom.flags & KW_OOM_COUNTED_KNOWN) {
 		decide_by(open, said->counted, said->oom.flags & KW_OOM_GROUP_KILL ? 1 : 0);
