@@ -24,11 +24,12 @@ say    = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 
 # ---- what this machine must have: the one list that README, CI and demo use ----
 PACKAGES_BUILD := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev \
-	libsodium-dev libsystemd-dev libcbor-dev libinih-dev libseccomp-dev libcap-ng-dev uthash-dev
-PACKAGES_TEST := libcmocka-dev libclang-rt-14-dev qemu-system-x86 qemu-system-common busybox-static jq openssl \
+	libsodium-dev libgcrypt20-dev libsystemd-dev libcbor-dev libinih-dev libseccomp-dev libcap-ng-dev uthash-dev
+PACKAGES_TEST := util-linux procps libcmocka-dev libclang-rt-14-dev qemu-system-x86 qemu-system-common busybox-static jq openssl \
 	nodejs valgrind xz-utils
 PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck codespell mandoc
-PACKAGES := $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_LINT)
+PACKAGES_BENCH := libbpf-tools coreutils
+PACKAGES ?= $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_LINT)
 
 # ---- flags ----
 WARN := -Wall -Wextra -Wshadow -Wconversion -Wvla -Wstrict-prototypes -Wmissing-prototypes \
@@ -46,7 +47,7 @@ LIBS_base      :=
 LIBS_capture   := $(call pkg,libbpf) -lelf -lz
 LIBS_attribute := $(call pkg,jansson)
 LIBS_reconcile := $(call pkg,libsodium)
-LIBS_attest    := $(call pkg,libsodium jansson)
+LIBS_attest    := $(call pkg,libsodium jansson libgcrypt)
 LIBS_deliver   := $(call pkg,jansson libsodium) -lpthread
 LIBS_verify    := $(call pkg,libsodium jansson)
 LIBS_gate      := $(call pkg,libcbor libseccomp libcap-ng)
@@ -74,7 +75,7 @@ all: $(PROGRAMS) ## build the programs into build/
 .PHONY: help
 help: ## this list
 	@awk 'BEGIN { FS = ":.*## " } /^##@/ { printf "\n%s\n", substr($$0, 5) } \
-	/^[a-z_-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(firstword $(MAKEFILE_LIST))
+	/^[a-z_-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' $(filter-out %.d,$(MAKEFILE_LIST))
 
 .PHONY: deps
 deps: ## install what building and testing need (Debian packages)
@@ -98,7 +99,7 @@ FORCE:
 # One clear sentence when a library is missing, instead of a page of compiler errors.
 $(B)/.libraries: Makefile
 	@mkdir -p $(@D)
-	@for l in libbpf jansson libsodium libsystemd libcbor libseccomp libcap-ng; do \
+	@for l in libbpf jansson libsodium libgcrypt libsystemd libcbor libseccomp libcap-ng; do \
 	  $(PKG_CONFIG) --exists $$l || { echo "kwitness needs $$l (development files): run 'make deps'" >&2; exit 1; }; done
 	@touch $@
 
@@ -152,7 +153,7 @@ $(B)/kwitness-gate: $(call objs,user/gate/main.c) $(call room_libs,gate base)
 
 $(B)/kwitness: $(call objs,$(call src,cli)) $(call room_libs,verify deliver attest reconcile attribute capture base)
 	$(call say,LINK,$@)
-	$(call link,$^,$(LIBS_verify) $(LIBS_deliver) $(LIBS_daemon))
+	$(call link,$^,$(LIBS_verify) $(LIBS_attest) $(LIBS_deliver) $(LIBS_daemon))
 
 $(B)/kwitness-guest: $(call objs,$(call src,guest)) $(call room_libs,base)
 	$(call say,LINK,$@)

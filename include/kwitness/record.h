@@ -158,7 +158,9 @@ struct kw_record_oom_kill {
 	struct kw_oom_context oom;
 	struct kw_victim victim;
 	struct kw_cgroup_ref victim_cgroup;
-	struct kw_memory_events victim_events_local; /* after this kill was counted */
+	/* after this kill was counted; of the victim's cgroup, or of its nearest ancestor that has the
+	 * memory controller: the one in which the kernel counts */
+	struct kw_memory_events victim_events_local;
 	__u32 member; /* 1 for the first of an incident; 0: not known */
 	__u32 pad;
 };

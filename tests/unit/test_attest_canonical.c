@@ -49,6 +49,9 @@ static void bytes_that_are_no_utf8_become_hex(void **state)
 	kw_json_foreign(&json, "50%\xff\"", 5);
 	expect("\"50%25%FF\\\"\"");
 	begin();
+	kw_json_foreign(&json, "50%", 3);
+	expect("\"50%25\"");
+	begin();
 	kw_json_foreign(&json, "a\0b", 3); /* a NUL that a length counted is not lost */
 	expect("\"a\\u0000b\"");
 	begin();

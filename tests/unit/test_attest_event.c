@@ -279,6 +279,9 @@ static void a_gap_says_how_much_or_null(void **state)
 		event.data.data,
 		"{\"bootNs\":1000000000000,\"from\":5,\"hostReceivedAt\":\"2026-11-23T03:31:32.123456789Z\",\"kind\":\"restart\",\"lost\":null,\"probeSource\":\"host.kwitness\",\"reason\":\"nobody read\",\"stage\":\"daemon\",\"to\":9}");
 	assert_int_equal(event.subject.length, 0);
+	SAMPLE_SET(sample.gap.boot_id, "0f0e0d0c-0b0a-4908-8706-050403020100");
+	assert_int_equal(make(&finding), 0);
+	expect("\"bootId\":\"0f0e0d0c-0b0a-4908-8706-050403020100\",\"bootNs\"");
 	sample.gap.lost_known = true;
 	sample.gap.lost = 0;
 	assert_int_equal(make(&finding), 0);

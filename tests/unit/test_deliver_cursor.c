@@ -3,6 +3,7 @@
 #include "deliver_lines.h"
 
 #include <poll.h>
+#include <sys/wait.h>
 
 /* The cursor's next line is that of sequence. */
 static void assert_next(struct kw_cursor *cursor, uint64_t sequence)
@@ -107,8 +108,19 @@ static void test_positions(void **state)
 	assert_next(cursor, 23);
 	kw_cursor_free(cursor);
 	kw_ledger_free(ledger);
+	for (uint64_t lines = 1; lines <= 30; lines++) {
+		assert_int_equal(kw_cursor_open_tail(directory, lines, &cursor), 0);
+		for (uint64_t next = lines < 23 ? 24 - lines : 1; next <= 23; next++)
+			assert_next(cursor, next);
+		assert_none(cursor);
+		kw_cursor_free(cursor);
+	}
+	assert_int_equal(kw_cursor_open_tail(directory, 0, &cursor), 0);
+	assert_none(cursor);
+	kw_cursor_free(cursor);
 	cursor = NULL;
 	assert_int_equal(kw_cursor_open("/nonexistent", 0, &cursor), -ENOENT);
+	assert_int_equal(kw_cursor_open_tail("/nonexistent", 1, &cursor), -ENOENT);
 	assert_null(cursor);
 	support_remove(directory);
 }
@@ -179,13 +191,67 @@ static void test_too_long(void **state)
 	support_remove(directory);
 }
 
+#define CONCURRENT_LINES 4000
+
+/* The writer, a process of its own. */
+static int write_many(const char *directory)
+{
+	char text[LINE_BYTES];
+	struct kw_ledger_found found;
+	struct kw_ledger *ledger = NULL;
+	int r = kw_ledger_open(directory, 700, &ledger, &found);
+
+	for (uint64_t sequence = 1; r == 0 && sequence <= CONCURRENT_LINES; sequence++)
+		r = kw_ledger_append(
+			ledger, sequence, text,
+			make_line(text, sequence, KW_TYPE_CGROUP, "\"n\":18446744073709551615"));
+	kw_ledger_free(ledger);
+	return r == 0 ? 0 : 1;
+}
+
+static void test_beside_the_writer(void **state)
+{
+	char *directory = support_directory();
+	struct kw_cursor *cursor = NULL;
+	uint64_t sequence = 1;
+	const char *line;
+	size_t length;
+	int status;
+	pid_t child;
+
+	(void)state;
+	assert_int_equal(kw_cursor_open(directory, 0, &cursor), 0);
+	child = fork();
+	assert_true(child >= 0);
+	if (child == 0)
+		_exit(write_many(directory));
+	while (sequence <= CONCURRENT_LINES) {
+		char expected[LINE_BYTES];
+		int r = kw_cursor_next(cursor, &line, &length);
+
+		if (r == 0) {
+			assert_true(wakes(cursor, 20000)); /* never without a reason to look */
+			continue;
+		}
+		assert_int_equal(r, 1);
+		assert_int_equal(
+			make_line(expected, sequence, KW_TYPE_CGROUP, "\"n\":18446744073709551615"),
+			length + 1);
+		assert_memory_equal(line, expected, length);
+		sequence++;
+	}
+	assert_int_equal(waitpid(child, &status, 0), child);
+	assert_int_equal(status, 0);
+	kw_cursor_free(cursor);
+	support_remove(directory);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		support_test(test_growth_and_roll_over),
-		support_test(test_positions),
-		support_test(test_partial_line),
-		support_test(test_too_long),
+		support_test(test_growth_and_roll_over), support_test(test_positions),
+		support_test(test_partial_line),	 support_test(test_too_long),
+		support_test(test_beside_the_writer),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -390,6 +390,32 @@ static void test_tracepoint(void **state)
 	sim_close(&sim);
 }
 
+/* Records with and without a number, as when a hook came or went: no false alarm on either side. */
+static void test_mixed(void **state)
+{
+	struct sim sim;
+	int a, b;
+
+	(void)state;
+	sim_open(&sim);
+	a = sim_cgroup(&sim, "/a", -1);
+	b = sim_cgroup(&sim, "/a/b", a);
+	for (int i = 0; i < 24; i++) {
+		struct sim_oom oom = { .owner = i % 2 ? a : b,
+				       .victims = 1 + i % 3,
+				       .group = i % 3 == 2,
+				       .cgroup = { b, b, b },
+				       .unnumbered = i % 5 == 1 || i % 5 == 2 };
+
+		if (oom.unnumbered)
+			oom.owner = -1;
+		(void)sim_kill(&sim, &oom);
+		sim_pass(&sim, SIM_SETTLED);
+		assert_int_equal(sim.unexplained_sum, 0);
+	}
+	sim_close(&sim);
+}
+
 static void test_read_twice(void **state)
 {
 	struct sim sim;
@@ -525,6 +551,7 @@ int main(void)
 		cmocka_unit_test(test_no_hierarchy),
 		cmocka_unit_test(test_no_end),
 		cmocka_unit_test(test_tracepoint),
+		cmocka_unit_test(test_mixed),
 		cmocka_unit_test(test_read_twice),
 		cmocka_unit_test(test_resume),
 		cmocka_unit_test(test_caps),

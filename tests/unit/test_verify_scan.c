@@ -33,81 +33,81 @@ static int canonical(const char *text)
 	return check(text, strlen(text), true);
 }
 
+static const char *const json_good[] = {
+	"0",
+	"-1",
+	"1.5e-3",
+	" [ ] ",
+	"{}",
+	"\"\"",
+	"true",
+	"false",
+	"null",
+	"{\"a\":[1,{\"b\":null}]}",
+	"\"\\u00e4\\ud83d\\ude00\\/\"",
+	"[1 , 2]\n",
+};
+static const char *const json_bad[] = {
+	"",
+	" ",
+	"01",
+	"1.",
+	".5",
+	"1e",
+	"+1",
+	"-",
+	"--1",
+	"NaN",
+	"Infinity",
+	"tru",
+	"nul",
+	"truex",
+	"[1,]",
+	"[,1]",
+	"[1 2]",
+	"[",
+	"]",
+	"{",
+	"}",
+	"{\"a\"}",
+	"{\"a\":}",
+	"{\"a\":1,}",
+	"{a:1}",
+	"{1:1}",
+	"{\"a\" 1}",
+	"{\"a\":1 \"b\":2}",
+	"\"",
+	"\"\\\"",
+	"\"\\x\"",
+	"\"\\u12\"",
+	"\"\\u12g4\"",
+	"\"\n\"",
+	"\"\x01\"",
+	"'a'",
+	"1 2",
+	"\xef\xbb\xbf"
+	"1",
+	"\"\xff\"",
+	"\"\xc0\x80\"",
+	"\"\xed\xa0\x80\"",
+	"\"\\ud800\"",
+	"\"\\ud800x\"",
+	"\"\\udc00\"",
+	"\"\\ud800\\ud800\"",
+	"\"\\ud83d\\u0041\"",
+	"1e999",
+	"/**/1",
+	"\v1",
+};
+
 static void json_is_json(void **state)
 {
-	static const char *const good[] = {
-		"0",
-		"-1",
-		"1.5e-3",
-		" [ ] ",
-		"{}",
-		"\"\"",
-		"true",
-		"false",
-		"null",
-		"{\"a\":[1,{\"b\":null}]}",
-		"\"\\u00e4\\ud83d\\ude00\\/\"",
-		"[1 , 2]\n",
-	};
-	static const char *const bad[] = {
-		"",
-		" ",
-		"01",
-		"1.",
-		".5",
-		"1e",
-		"+1",
-		"-",
-		"--1",
-		"NaN",
-		"Infinity",
-		"tru",
-		"nul",
-		"truex",
-		"[1,]",
-		"[,1]",
-		"[1 2]",
-		"[",
-		"]",
-		"{",
-		"}",
-		"{\"a\"}",
-		"{\"a\":}",
-		"{\"a\":1,}",
-		"{a:1}",
-		"{1:1}",
-		"{\"a\" 1}",
-		"{\"a\":1 \"b\":2}",
-		"\"",
-		"\"\\\"",
-		"\"\\x\"",
-		"\"\\u12\"",
-		"\"\\u12g4\"",
-		"\"\n\"",
-		"\"\x01\"",
-		"'a'",
-		"1 2",
-		"\xef\xbb\xbf"
-		"1",
-		"\"\xff\"",
-		"\"\xc0\x80\"",
-		"\"\xed\xa0\x80\"",
-		"\"\\ud800\"",
-		"\"\\ud800x\"",
-		"\"\\udc00\"",
-		"\"\\ud800\\ud800\"",
-		"\"\\ud83d\\u0041\"",
-		"1e999",
-		"/**/1",
-		"\v1",
-	};
-
 	(void)state;
-	for (size_t i = 0; i < kw_array_size(good); i++)
-		assert_int_equal(json(good[i]), 0);
-	for (size_t i = 0; i < kw_array_size(bad); i++) {
-		if (json(bad[i]) == 0)
-			fail_msg("taken for JSON: %s", bad[i]);
+	for (size_t i = 0; i < kw_array_size(json_good); i++)
+		assert_int_equal(json(json_good[i]), 0);
+	for (size_t i = 0; i < kw_array_size(json_bad); i++) {
+		if (json(json_bad[i]) == 0)
+			fail_msg("taken for JSON: %s", json_bad[i]);
 	}
 	assert_int_equal(check("1\0", 2, false), -EBADMSG);
 	assert_int_equal(check("\"a\0b\"", 5, false), -EBADMSG);

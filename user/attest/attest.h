@@ -80,8 +80,8 @@ int kw_dsse_append_attribute(const struct kw_key *key, const unsigned char mater
 
 /* Where the next line goes: what the ledger found at its end. */
 struct kw_chain_head {
-	uint64_t sequence;		/* of the last line; 0: the ledger is empty */
-	unsigned char hash[32];		/* SHA-256 of the last line's bytes, no newline; zeroes: empty */
+	uint64_t sequence;	/* of the last line; 0: the ledger is empty */
+	unsigned char hash[32]; /* SHA-256 of the last line's bytes, no newline; zeroes: empty */
 };
 
 struct kw_attest;
@@ -93,7 +93,8 @@ struct kw_attest_options {
 	struct kw_chain_head head;
 };
 
-int kw_attest_open(const struct kw_attest_options *options, struct kw_attest **ret_attest) kw_must_check;
+int kw_attest_open(const struct kw_attest_options *options, struct kw_attest **ret_attest)
+	kw_must_check;
 void kw_attest_free(struct kw_attest *attest);
 KW_DEFINE_CLEANUP(struct kw_attest *, kw_attest_free)
 

@@ -16,6 +16,9 @@
 /* 2^53 - 1: the largest integer up to which an IEEE double holds every one (RFC 7493 2.2). */
 #define EXACT_MAX ((1ULL << 53) - 1)
 
+/* Texts up to this length are put together on the stack. */
+#define SIMPLE_MAX 252
+
 static void fail(struct kw_json *json)
 {
 	if (!json->out->error)
@@ -160,13 +163,41 @@ static void append_quoted(struct kw_bytes *out, const char *text, size_t length)
 	kw_bytes_append_char(out, '"');
 }
 
-static bool is_plain_ascii(const char *text, size_t length)
+/* Whether text is ASCII without anything to escape, in JSON or by kw_text_append_escaped(). Nearly
+ * all text is, and it then goes out in one piece. */
+static bool is_simple(const char *text, size_t length)
 {
+	bool simple = true;
+
 	for (size_t i = 0; i < length; i++) {
-		if ((unsigned char)text[i] >= 0x80 || text[i] == '%')
-			return false;
+		unsigned char byte = (unsigned char)text[i];
+
+		simple &= byte >= 0x20 && byte < 0x7f && byte != '"' && byte != '\\' && byte != '%';
 	}
-	return true;
+	return simple;
+}
+
+/* [,]"text"[:] for a simple text, with one append where it is short. */
+static void append_simple(struct kw_bytes *out, bool comma, const char *text, size_t length,
+			  bool colon)
+{
+	char piece[SIMPLE_MAX + 4], *at = piece;
+
+	if (length > SIMPLE_MAX) {
+		kw_bytes_append(out, ",\"" + !comma, 1U + comma);
+		kw_bytes_append(out, text, length);
+		kw_bytes_append(out, "\":", 1U + colon);
+		return;
+	}
+	if (comma)
+		*at++ = ',';
+	*at++ = '"';
+	memcpy(at, text, length);
+	at += length;
+	*at++ = '"';
+	if (colon)
+		*at++ = ':';
+	kw_bytes_append(out, piece, (size_t)(at - piece));
 }
 
 int kw_json_compare(const char *left, size_t left_length, const char *right, size_t right_length)
@@ -195,25 +226,48 @@ void kw_json_key(struct kw_json *json, const char *key)
 {
 	struct kw_json_level *level;
 	size_t length = strlen(key);
+	bool simple = is_simple(key, length);
 
 	if (json->depth == 0 || length > KW_JSON_KEY_MAX) {
 		fail(json);
 		return;
 	}
 	level = &json->level[json->depth - 1];
-	if (!level->object || level->pending || !kw_text_is_utf8(key, length) ||
+	if (!level->object || level->pending || (!simple && !kw_text_is_utf8(key, length)) ||
 	    (level->any && kw_json_compare(level->key, level->key_length, key, length) >= 0)) {
 		fail(json);
 		return;
 	}
 	memcpy(level->key, key, length);
 	level->key_length = length;
-	if (level->any)
-		kw_bytes_append_char(json->out, ',');
+	if (simple) {
+		append_simple(json->out, level->any, key, length, true);
+	} else {
+		if (level->any)
+			kw_bytes_append_char(json->out, ',');
+		append_quoted(json->out, key, length);
+		kw_bytes_append_char(json->out, ':');
+	}
 	level->any = true;
 	level->pending = true;
-	append_quoted(json->out, key, length);
-	kw_bytes_append_char(json->out, ':');
+}
+
+/* A text with bytes in it that are no UTF-8: these become %XX, all else stays. */
+static void append_mended(struct kw_bytes *out, const char *text, size_t length)
+{
+	kw_bytes_append_char(out, '"');
+	for (size_t i = 0; i < length;) {
+		size_t sequence = kw_text_utf8_sequence(text + i, length - i);
+
+		if (sequence == 0)
+			kw_bytes_append_format(out, "%%%02X", (unsigned char)text[i]);
+		else if (plain_run(text + i, 1) == 0)
+			append_escape(out, text[i]);
+		else
+			kw_bytes_append(out, text + i, sequence);
+		i += sequence ? sequence : 1;
+	}
+	kw_bytes_append_char(out, '"');
 }
 
 void kw_json_string(struct kw_json *json, const char *text)
@@ -221,31 +275,20 @@ void kw_json_string(struct kw_json *json, const char *text)
 	size_t length = strlen(text);
 
 	value_begin(json);
-	if (kw_text_is_utf8(text, length)) {
+	if (is_simple(text, length))
+		append_simple(json->out, false, text, length, false);
+	else if (kw_text_is_utf8(text, length))
 		append_quoted(json->out, text, length);
-	} else {
-		kw_bytes_append_char(json->out, '"');
-		for (size_t i = 0; i < length;) {
-			size_t sequence = kw_text_utf8_sequence(text + i, length - i);
-
-			if (sequence == 0)
-				kw_bytes_append_format(json->out, "%%%02X", (unsigned char)text[i]);
-			else if (plain_run(text + i, 1) == 0)
-				append_escape(json->out, text[i]);
-			else
-				kw_bytes_append(json->out, text + i, sequence);
-			i += sequence ? sequence : 1;
-		}
-		kw_bytes_append_char(json->out, '"');
-	}
+	else
+		append_mended(json->out, text, length);
 	value_end(json);
 }
 
 void kw_json_foreign(struct kw_json *json, const char *text, size_t length)
 {
 	value_begin(json);
-	if (is_plain_ascii(text, length)) {
-		append_quoted(json->out, text, length);
+	if (is_simple(text, length)) {
+		append_simple(json->out, false, text, length, false);
 	} else {
 		struct kw_bytes escaped;
 

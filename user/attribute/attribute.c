@@ -39,7 +39,7 @@ static void fill_names(const struct kw_attribute *attribute, struct kw_identity 
 static void identify(struct kw_attribute *attribute, const struct kw_cgroup_ref *cgroup,
 		     struct kw_identity *ret_identity)
 {
-	struct kw_identity identity = {0};
+	struct kw_identity identity = { 0 };
 	const char *remembered;
 
 	*ret_identity = identity;
@@ -147,11 +147,11 @@ void kw_attribute_observation(struct kw_attribute *attribute,
 void kw_attribute_path(struct kw_attribute *attribute, const char *path,
 		       struct kw_identity *ret_identity)
 {
-	struct kw_identity identity = {.known = true};
+	struct kw_identity identity = { .known = true };
 
 	if (path[0] != '/' || path[1] == '/' ||
 	    strnlen(path, sizeof(identity.path)) == sizeof(identity.path)) {
-		*ret_identity = (struct kw_identity){0};
+		*ret_identity = (struct kw_identity){ 0 };
 		return;
 	}
 	(void)snprintf(identity.path, sizeof(identity.path), "%s", path);

@@ -145,12 +145,12 @@ static const struct {
 	int (*take)(const struct refusal *refusal, const json_t *value, struct kw_cell *cell);
 	bool is_needed;
 } members[] = {
-	{"cellId", take_cell_id, true},
-	{"runId", take_run_id, true},
-	{"specSignatureHash", take_spec_hash, false},
-	{"cgroupPath", take_cgroup_path, false},
-	{"vsockUdsBase", take_uds_base, false},
-	{"vsockCid", take_cid, false},
+	{ "cellId", take_cell_id, true },
+	{ "runId", take_run_id, true },
+	{ "specSignatureHash", take_spec_hash, false },
+	{ "cgroupPath", take_cgroup_path, false },
+	{ "vsockUdsBase", take_uds_base, false },
+	{ "vsockCid", take_cid, false },
 };
 
 static int check_known(const struct refusal *refusal, json_t *root)
@@ -160,7 +160,7 @@ static int check_known(const struct refusal *refusal, json_t *root)
 
 	json_object_foreach(root, name, value)
 	{
-		cleanup_bytes struct kw_bytes shown = {0};
+		cleanup_bytes struct kw_bytes shown = { 0 };
 		bool is_known = false;
 
 		for (size_t i = 0; i < kw_array_size(members); i++)
@@ -178,9 +178,9 @@ static int check_known(const struct refusal *refusal, json_t *root)
 int kw_cells_parse(const char *text, size_t length, const char *cgroup_root,
 		   struct kw_cell *ret_cell, char *ret_refusal, size_t size)
 {
-	const struct refusal refusal = {ret_refusal, size, cgroup_root};
+	const struct refusal refusal = { ret_refusal, size, cgroup_root };
 	cleanup(json_decrefp) json_t *root = NULL;
-	struct kw_cell cell = {0};
+	struct kw_cell cell = { 0 };
 	json_error_t error;
 	int r;
 

@@ -44,7 +44,7 @@ static void entry_free(struct kw_cgroups *cgroups, struct entry *entry)
 
 static struct entry *entry_find(struct kw_cgroups *cgroups, uint64_t id, uint64_t serial)
 {
-	const struct key key = {id, serial};
+	const struct key key = { id, serial };
 	struct entry *entry;
 
 	HASH_FIND(hh, cgroups->table, &key, sizeof(key), entry);
@@ -97,7 +97,7 @@ void kw_cgroups_learn(struct kw_cgroups *cgroups, uint64_t id, uint64_t serial, 
 	entry = calloc(1, sizeof(*entry));
 	if (!entry)
 		return;
-	entry->key = (struct key){id, serial};
+	entry->key = (struct key){ id, serial };
 	HASH_ADD(hh, cgroups->table, key, sizeof(entry->key), entry);
 	if (!entry->hh.tbl) {
 		free(entry);

@@ -17,9 +17,9 @@ static const struct {
 	const char *prefix;
 	const char *runtime;
 } prefixes[] = {
-	{"docker-", "docker"}, {"cri-containerd-", "containerd"},
-	{"crio-", "cri-o"},    {"libpod-payload-", "podman"},
-	{"libpod-", "podman"},
+	{ "docker-", "docker" }, { "cri-containerd-", "containerd" },
+	{ "crio-", "cri-o" },	 { "libpod-payload-", "podman" },
+	{ "libpod-", "podman" },
 };
 
 bool kw_path_next(const char **at, struct kw_path_component *ret_component)
@@ -30,7 +30,7 @@ bool kw_path_next(const char **at, struct kw_path_component *ret_component)
 	*at = text + length;
 	if (length == 0)
 		return false;
-	*ret_component = (struct kw_path_component){text, length};
+	*ret_component = (struct kw_path_component){ text, length };
 	return true;
 }
 
@@ -95,7 +95,7 @@ static bool is_colon_form(const struct kw_path_component *component,
 	if (memcmp(at, middle, sizeof(middle) - 1) != 0 ||
 	    !is_id(at + sizeof(middle) - 1, ID_LENGTH))
 		return false;
-	*ret_id = (struct kw_path_component){at + sizeof(middle) - 1, ID_LENGTH};
+	*ret_id = (struct kw_path_component){ at + sizeof(middle) - 1, ID_LENGTH };
 	*ret_runtime = "containerd";
 	return true;
 }
@@ -126,7 +126,7 @@ bool kw_path_is_container(const struct kw_path_component *component,
 			rest -= strlen(".scope");
 		if (!is_id(component->text + skip, rest))
 			continue;
-		*ret_id = (struct kw_path_component){component->text + skip, rest};
+		*ret_id = (struct kw_path_component){ component->text + skip, rest };
 		*ret_runtime = prefixes[i].runtime;
 		return true;
 	}

@@ -47,9 +47,9 @@ static bool parse_systemd_pod(const struct kw_path_component *component,
 		const char *prefix;
 		const char *qos;
 	} forms[] = {
-		{"kubepods-burstable-pod", "burstable"},
-		{"kubepods-besteffort-pod", "besteffort"},
-		{"kubepods-pod", "guaranteed"},
+		{ "kubepods-burstable-pod", "burstable" },
+		{ "kubepods-besteffort-pod", "besteffort" },
+		{ "kubepods-pod", "guaranteed" },
 	};
 
 	for (size_t i = 0; i < kw_array_size(forms); i++) {
@@ -83,9 +83,9 @@ static void parse_cgroupfs_pod(const struct kw_path_component *component,
 		const char *parent;
 		const char *qos;
 	} forms[] = {
-		{"burstable", "burstable"},
-		{"besteffort", "besteffort"},
-		{"kubepods", "guaranteed"},
+		{ "burstable", "burstable" },
+		{ "besteffort", "besteffort" },
+		{ "kubepods", "guaranteed" },
 	};
 
 	if (!kw_path_starts_with(component, "pod"))
@@ -103,7 +103,7 @@ static void parse_cgroupfs_pod(const struct kw_path_component *component,
 void kw_pods_parse(const char *path, struct kw_identity *identity)
 {
 	struct kw_path_component component;
-	struct kw_path_component parent = {"", 0};
+	struct kw_path_component parent = { "", 0 };
 	bool is_kubepods = false;
 
 	identity->container_id[0] = '\0';

@@ -12,7 +12,7 @@
 #include "user/base/cleanup.h"
 
 /* Unit types that have a cgroup (systemd.exec(5)), and slices apart. */
-static const char *const unit_suffixes[] = {".service", ".scope", ".socket", ".mount", ".swap"};
+static const char *const unit_suffixes[] = { ".service", ".scope", ".socket", ".mount", ".swap" };
 
 static bool is_unit(const struct kw_path_component *component)
 {
@@ -25,7 +25,7 @@ static bool is_unit(const struct kw_path_component *component)
 void kw_units_parse(const char *path, struct kw_identity *identity)
 {
 	struct kw_path_component component;
-	struct kw_path_component parent = {"", 0};
+	struct kw_path_component parent = { "", 0 };
 	struct kw_path_component id;
 	const char *runtime;
 	bool is_container = false;

@@ -205,7 +205,7 @@ static int tell_loss(struct turn *turn, uint32_t kind, uint32_t reason)
 
 int kw_hooks_collect_losses(struct kw_hooks *hooks, kw_observation_fn callback, void *context)
 {
-	struct turn turn = { hooks, callback, context };
+	struct turn turn = { hooks, false, callback, context };
 
 	if (hooks->maps.losses < 0)
 		return 0;

@@ -58,8 +58,8 @@ struct kw_gatelink {
  * the key is never in the child, and an execve() that fails is returned here. */
 static int spawn(const char *program, int link_fd, pid_t *ret_pid)
 {
-	char *const arguments[] = {(char[]){"kwitness-gate"}, NULL};
-	char *const environment[] = {NULL};
+	char *const arguments[] = { (char[]){ "kwitness-gate" }, NULL };
+	char *const environment[] = { NULL };
 	posix_spawn_file_actions_t actions;
 	posix_spawnattr_t attributes;
 	sigset_t none;
@@ -161,10 +161,10 @@ static int send_order(const struct kw_gatelink *link, enum kw_gate_kind kind, ui
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
-	} control = {0};
-	struct iovec data = {.iov_base = &order, .iov_len = sizeof(order)};
-	struct msghdr header = {.msg_iov = &data, .msg_iovlen = 1};
-	struct pollfd writable = {.fd = link->fd, .events = POLLOUT};
+	} control = { 0 };
+	struct iovec data = { .iov_base = &order, .iov_len = sizeof(order) };
+	struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1 };
+	struct pollfd writable = { .fd = link->fd, .events = POLLOUT };
 
 	if (link->fd < 0)
 		return -EPIPE;
@@ -276,7 +276,7 @@ static void listener_free(struct listener *listener)
 
 int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const char *base)
 {
-	struct sockaddr_un address = {.sun_family = AF_UNIX};
+	struct sockaddr_un address = { .sun_family = AF_UNIX };
 	cleanup_free struct listener *listener = calloc(1, sizeof(*listener));
 	struct stat status;
 	int length;

@@ -27,15 +27,15 @@ static const struct program {
 	enum kw_hook_group group;
 	enum kw_tier tier;
 } programs[] = {
-	{"raw_tp_mark_victim", KW_GROUP_MARK_VICTIM, KW_TIER_TRACEPOINT},
-	{"fexit_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY},
-	{"fentry_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY},
-	{"kretprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE},
-	{"kprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE},
-	{"fexit_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY},
-	{"fentry_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY},
-	{"kretprobe_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_KPROBE},
-	{"kprobe_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_KPROBE},
+	{ "raw_tp_mark_victim", KW_GROUP_MARK_VICTIM, KW_TIER_TRACEPOINT },
+	{ "fexit_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY },
+	{ "fentry_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY },
+	{ "kretprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE },
+	{ "kprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE },
+	{ "fexit_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY },
+	{ "fentry_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY },
+	{ "kretprobe_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_KPROBE },
+	{ "kprobe_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_KPROBE },
 };
 
 static bool is_wanted(const struct kw_combination *combination, const struct program *program)
@@ -115,7 +115,7 @@ static int attach(struct kw_loaded *loaded, const struct kw_combination *combina
 		if (!link)
 			return program ? -errno : -ENOENT;
 		loaded->links[loaded->link_count++] =
-			(struct kw_pins_link){.name = programs[i].name, .link = link};
+			(struct kw_pins_link){ .name = programs[i].name, .link = link };
 	}
 	return 0;
 }
@@ -228,7 +228,7 @@ int kw_load_best(enum kw_tier ceiling, const struct kw_clock *clock, kw_load_not
 		 void *context, struct kw_loaded *ret_loaded,
 		 struct kw_combination *ret_combination)
 {
-	const struct attempt attempt = {ceiling, clock, note, context};
+	const struct attempt attempt = { ceiling, clock, note, context };
 
 	(void)libbpf_set_print(NULL); /* a refusal is an answer, not a message */
 	if (load_all(&attempt, ret_loaded, ret_combination) == 0)

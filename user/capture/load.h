@@ -21,7 +21,8 @@ struct kwitness;
 struct kw_combination {
 	enum kw_tier tier[KW_GROUP_COUNT_];
 };
-#define KW_COMBINATION_NONE ((struct kw_combination){{KW_TIER_FILES, KW_TIER_FILES, KW_TIER_FILES}})
+#define KW_COMBINATION_NONE                                                                        \
+	((struct kw_combination){ { KW_TIER_FILES, KW_TIER_FILES, KW_TIER_FILES } })
 
 /* Loaded programs and their links. */
 struct kw_loaded {

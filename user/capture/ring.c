@@ -25,7 +25,7 @@ int kw_ring_open(int map_fd, struct kw_ring *ret_ring)
 {
 	struct bpf_map_info info = {};
 	uint32_t info_bytes = sizeof(info);
-	struct kw_ring ring = {.page = (size_t)sysconf(_SC_PAGESIZE)};
+	struct kw_ring ring = { .page = (size_t)sysconf(_SC_PAGESIZE) };
 	void *mapped;
 
 	if (bpf_obj_get_info_by_fd(map_fd, &info, &info_bytes) < 0)

@@ -10,9 +10,11 @@
 #include "user/base/cleanup.h"
 
 int kw_cli_cells(int argc, char **argv);
+int kw_cli_incidents(int argc, char **argv);
 int kw_cli_keygen(int argc, char **argv);
 int kw_cli_pubkey(int argc, char **argv);
 int kw_cli_sign(int argc, char **argv);
+int kw_cli_tail(int argc, char **argv);
 int kw_cli_verify(int argc, char **argv);
 
 /* "kwitness <command>: <message>" on stderr, one line; control characters in it are escaped.

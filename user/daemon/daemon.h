@@ -1,12 +1,12 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 /*
- * The daemon alone knows all rooms. Reading order: pipeline.c (the whole way of an observation),
- * startup.c (what is opened, in which order, and what is fatal), loop.c (sources and priorities).
+ * The daemon alone knows all rooms. Reading order: pipeline.c (the whole way of an observation, which
+ * tests/replay goes as well), startup.c (what is opened, in which order, and what is fatal), loop.c (sources and priorities).
  */
 #include <systemd/sd-event.h>
 
-#include "user/deliver/deliver.h"
+#include "user/daemon/pipeline.h"
 
 /* What the command line and the configuration files say. Strings are owned. */
 struct kw_settings {
@@ -53,46 +53,20 @@ struct kw_daemon {
 	char source[96];
 
 	struct kw_hooks *hooks;
-	struct kw_poller *poller;
 	struct kw_gatelink *gate;
-	struct kw_cells *cells;
-	struct kw_attribute *attribute;
-	struct kw_reconcile *reconcile;
 	struct kw_key *key;
-	struct kw_attest *attest;
-	struct kw_ledger *ledger;
+	struct kw_pipeline pipeline;
 	int record_fd;
 	int stdout_pidfd; /* the child that copies the ledger to stdout; -1: none */
-
-	struct kw_bytes line;	 /* the line being made */
-	struct kw_bytes pending; /* signed lines that the ledger could not take yet */
-	uint64_t pending_first;	 /* sequence of the first of them */
-	int blocked;		 /* 0, or why the ledger takes no lines now */
-	uint64_t blocked_boot_ns;
 
 	sd_event *event;
 	sd_event_source *evidence_source;
 	sd_event_source *gate_source;
 	sd_event_source *deadline_source;
 	sd_event_source *housekeeping_source;
-	uint64_t next_poll_boot_ns;
 	unsigned int gate_failures; /* in a row, for the back-off */
 	uint64_t gate_retry_boot_ns;
 };
-
-/* ---- pipeline.c ---- */
-
-/* The whole way of an observation; a kw_observation_fn with a struct kw_daemon as context. */
-int kw_pipeline_observe(void *context, const struct kw_observation *observation);
-/* Signs and appends a finding; a kw_finding_fn. */
-int kw_pipeline_finding(void *context, const struct kw_finding *finding);
-/* Reads a cgroup for reconcile; a kw_reader_fn. */
-int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_reading);
-/* Whether the ledger can take a turn's worth of lines; tries pending lines first. 0 or -errno. */
-int kw_pipeline_ready(struct kw_daemon *daemon) kw_must_check;
-/* Declares a gap now. */
-int kw_pipeline_gap(struct kw_daemon *daemon, enum kw_gap_kind kind, const char *stage,
-		    uint64_t from_boot_ns, const char *format, ...) kw_printf(5, 6);
 
 /* ---- startup.c ---- */
 

@@ -52,7 +52,7 @@ int kw_gatekeeper_start(struct kw_daemon *daemon)
 	if (r == 0)
 		return 0;
 	(void)kw_log_error(r, "cannot start \"%s\"; guests will not be heard", program);
-	return kw_pipeline_gap(daemon, KW_GAP_GATE, "gate", 0,
+	return kw_pipeline_gap(&daemon->pipeline, KW_GAP_GATE, "gate", 0,
 			       "the gate could not be started (%s): guests are not heard",
 			       strerror(-r));
 }
@@ -70,7 +70,7 @@ static void fail(struct kw_daemon *daemon, int error)
 	kw_log(LOG_WARNING, "the gate %s; it is started anew",
 	       error == -EPROTO ? "sent what no gate sends" : "ended");
 	(void)kw_pipeline_gap(
-		daemon, KW_GAP_GATE, "gate", 0,
+		&daemon->pipeline, KW_GAP_GATE, "gate", 0,
 		error == -EPROTO
 			? "the gate sent what no gate sends and is replaced; frames in flight may be lost"
 			: "the gate ended and is started anew; frames in flight may be lost");
@@ -78,16 +78,31 @@ static void fail(struct kw_daemon *daemon, int error)
 
 int kw_gatekeeper_turn(struct kw_daemon *daemon)
 {
-	int r = kw_pipeline_ready(daemon);
+	int r = kw_pipeline_ready(&daemon->pipeline);
 
 	if (r < 0) {
 		/* Guests wait in their sockets; housekeeping switches the source on again. */
 		return sd_event_source_set_enabled(daemon->gate_source, SD_EVENT_OFF);
 	}
-	r = kw_gatelink_receive(daemon->gate, RECORDS_PER_TURN, kw_pipeline_observe, daemon);
+	r = kw_gatelink_receive(daemon->gate, RECORDS_PER_TURN, kw_pipeline_observe,
+				&daemon->pipeline);
 	if (r == -EPIPE || r == -EPROTO)
 		fail(daemon, r);
 	return 0; /* a callback's error has been logged, and blocks by itself */
+}
+
+/* After a blocked ledger. A message whose callback failed is kept by the link and makes no socket
+ * readable, so one turn is taken by hand. */
+static void resume(struct kw_daemon *daemon)
+{
+	int enabled = SD_EVENT_ON;
+
+	if (!daemon->gate_source || daemon->pipeline.blocked < 0 ||
+	    sd_event_source_get_enabled(daemon->gate_source, &enabled) < 0 ||
+	    enabled != SD_EVENT_OFF)
+		return;
+	(void)sd_event_source_set_enabled(daemon->gate_source, SD_EVENT_ON);
+	(void)kw_gatekeeper_turn(daemon);
 }
 
 void kw_gatekeeper_retry(struct kw_daemon *daemon)
@@ -96,8 +111,7 @@ void kw_gatekeeper_retry(struct kw_daemon *daemon)
 	int r;
 
 	if (!daemon->gate || daemon->gate_source) {
-		if (daemon->gate_source && daemon->blocked == 0)
-			(void)sd_event_source_set_enabled(daemon->gate_source, SD_EVENT_ON);
+		resume(daemon);
 		/* Ten quiet back-offs: the next failure starts small again. */
 		if (daemon->gate_failures > 0 &&
 		    now > daemon->gate_retry_boot_ns + 10 * (BACKOFF_FIRST_NS << BACKOFF_DOUBLINGS))

@@ -24,18 +24,20 @@
 #include "user/base/log.h"
 
 #define RECORDS_PER_TURN 64U
-#define CGROUPS_PER_TURN 64U
 #define HOUSEKEEPING_USEC 1000000ULL
 #define DRAIN_NS (2 * KW_NSEC_PER_SEC)
 
 /* The deadline moves with every observation; one timer is moved along after each turn. */
 static int rearm_deadline(struct kw_daemon *daemon)
 {
-	uint64_t deadline = kw_reconcile_deadline(daemon->reconcile);
+	uint64_t deadline = kw_reconcile_deadline(daemon->pipeline.reconcile);
 	int r;
 
 	if (deadline == UINT64_MAX)
 		return sd_event_source_set_enabled(daemon->deadline_source, SD_EVENT_OFF);
+	/* What is due while the ledger takes no lines stays due: ask once a second, do not spin. */
+	if (daemon->pipeline.blocked < 0)
+		deadline = kw_clock_boot_ns(daemon->clock) + KW_NSEC_PER_SEC;
 	r = sd_event_source_set_time(daemon->deadline_source, deadline / KW_NSEC_PER_USEC + 1);
 	return r < 0 ? r : sd_event_source_set_enabled(daemon->deadline_source, SD_EVENT_ONESHOT);
 }
@@ -52,9 +54,10 @@ static int on_evidence(sd_event_source *source, int fd, uint32_t events, void *c
 
 	(void)fd, (void)events;
 	/* No room for lines: leave the records in the kernel. Housekeeping switches the source on again. */
-	if (kw_pipeline_ready(daemon) < 0)
+	if (kw_pipeline_ready(&daemon->pipeline) < 0)
 		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
-	if (kw_hooks_consume(daemon->hooks, RECORDS_PER_TURN, kw_pipeline_observe, daemon) < 0)
+	if (kw_hooks_consume(daemon->hooks, RECORDS_PER_TURN, kw_pipeline_observe,
+			     &daemon->pipeline) < 0)
 		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
 	return 0;
 }
@@ -62,7 +65,7 @@ static int on_evidence(sd_event_source *source, int fd, uint32_t events, void *c
 static int on_cells(sd_event_source *source, int fd, uint32_t events, void *context)
 {
 	struct kw_daemon *daemon = context;
-	int r = kw_cells_refresh(daemon->cells, kw_cellwatch_change, daemon);
+	int r = kw_cells_refresh(daemon->pipeline.cells, kw_cellwatch_change, daemon);
 
 	(void)source, (void)fd, (void)events;
 	if (r < 0)
@@ -73,31 +76,10 @@ static int on_cells(sd_event_source *source, int fd, uint32_t events, void *cont
 static int on_deadline(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct kw_daemon *daemon = context;
-	int r;
 
 	(void)source, (void)usec;
-	if (kw_pipeline_ready(daemon) < 0) {
-		/* An incident that is due waits for the ledger; housekeeping calls again. */
-		return 0;
-	}
-	r = kw_reconcile_due(daemon->reconcile, kw_clock_boot_ns(daemon->clock));
-	if (r < 0)
-		(void)kw_log_error(r, "cannot settle an incident");
-	kw_ledger_request_sync(daemon->ledger);
+	kw_pipeline_due(&daemon->pipeline);
 	return 0;
-}
-
-static void poll_cells(struct kw_daemon *daemon)
-{
-	uint64_t now = kw_clock_boot_ns(daemon->clock);
-
-	if (now >= daemon->next_poll_boot_ns) {
-		kw_poller_begin_round(daemon->poller);
-		daemon->next_poll_boot_ns = now + daemon->settings->poll_interval_ns;
-	}
-	if (kw_poller_read_due(daemon->poller, CGROUPS_PER_TURN, kw_pipeline_observe, daemon) < 0)
-		daemon->next_poll_boot_ns =
-			now; /* blocked: logged there; a new round when it is over */
 }
 
 static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context)
@@ -107,16 +89,16 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 
 	if (r < 0)
 		return r;
-	if (kw_pipeline_ready(daemon) < 0)
+	if (kw_pipeline_ready(&daemon->pipeline) < 0)
 		return 0;
 	if (daemon->evidence_source)
 		(void)sd_event_source_set_enabled(daemon->evidence_source, SD_EVENT_ON);
-	r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, daemon);
-	if (r < 0 && daemon->blocked == 0)
+	r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, &daemon->pipeline);
+	if (r < 0 && daemon->pipeline.blocked == 0)
 		(void)kw_log_error(r, "cannot read the producers' loss counters");
 	kw_gatekeeper_retry(daemon);
-	poll_cells(daemon);
-	kw_ledger_request_sync(daemon->ledger);
+	kw_pipeline_poll(&daemon->pipeline);
+	kw_ledger_request_sync(daemon->pipeline.ledger);
 	return 0;
 }
 
@@ -180,7 +162,8 @@ static int add_sources(struct kw_daemon *daemon)
 	if (r == 0 && ring_fd >= 0)
 		r = add_io(daemon, ring_fd, -50, "evidence", on_evidence, &daemon->evidence_source);
 	if (r >= 0)
-		r = add_io(daemon, kw_cells_fd(daemon->cells), -20, "cells", on_cells, &cells);
+		r = add_io(daemon, kw_cells_fd(daemon->pipeline.cells), -20, "cells", on_cells,
+			   &cells);
 	if (r >= 0)
 		r = sd_event_source_set_floating(cells, true);
 	sd_event_source_unref(cells);
@@ -231,28 +214,32 @@ static int start_stdout(struct kw_daemon *daemon)
 	return daemon->stdout_pidfd < 0 ? -errno : 0;
 }
 
-/* SIGTERM: what the kernel has recorded until now still goes in, within DRAIN_NS. */
-static int drain(struct kw_daemon *daemon)
+/* Consumes until the rings are empty or the time is over. 0 or -errno. */
+static int consume_backlog(struct kw_daemon *daemon)
 {
 	uint64_t end = kw_clock_boot_ns(daemon->clock) + DRAIN_NS;
-	int r = kw_pipeline_ready(daemon);
+	int r = kw_pipeline_ready(&daemon->pipeline);
 
-	while (r == 0 && kw_hooks_ring_fd(daemon->hooks) >= 0 &&
-	       kw_hooks_backlog(daemon->hooks) > 0 && kw_clock_boot_ns(daemon->clock) < end) {
-		r = kw_hooks_consume(daemon->hooks, RECORDS_PER_TURN, kw_pipeline_observe, daemon);
+	while (r >= 0 && kw_hooks_backlog(daemon->hooks) > 0 &&
+	       kw_clock_boot_ns(daemon->clock) < end) {
+		r = kw_hooks_consume(daemon->hooks, RECORDS_PER_TURN, kw_pipeline_observe,
+				     &daemon->pipeline);
 		if (r == 0)
 			break;
 		if (r > 0)
-			r = kw_pipeline_ready(daemon);
+			r = kw_pipeline_ready(&daemon->pipeline);
 	}
-	if (r >= 0)
-		r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, daemon);
-	if (r >= 0)
-		r = kw_reconcile_flush(daemon->reconcile, kw_clock_boot_ns(daemon->clock));
-	if (r >= 0)
-		r = kw_pipeline_gap(daemon, KW_GAP_STOP, "daemon", kw_clock_boot_ns(daemon->clock),
-				    "stopped in order");
-	return r >= 0 ? daemon->blocked : r;
+	return r < 0 ? r : 0;
+}
+
+/* SIGTERM: what the kernel has recorded until now still goes in, within DRAIN_NS. */
+static int drain(struct kw_daemon *daemon)
+{
+	int r = consume_backlog(daemon);
+
+	if (r == 0)
+		r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, &daemon->pipeline);
+	return r < 0 ? r : kw_pipeline_stop(&daemon->pipeline);
 }
 
 static int stop(struct kw_daemon *daemon)
@@ -270,7 +257,7 @@ static int stop(struct kw_daemon *daemon)
 		return KW_EXIT_FAIL;
 	}
 	kw_log(LOG_INFO, "stopped at sequence %llu",
-	       (unsigned long long)kw_attest_head(daemon->attest).sequence);
+	       (unsigned long long)kw_attest_head(daemon->pipeline.attest).sequence);
 	return KW_EXIT_OK;
 }
 
@@ -289,7 +276,10 @@ int kw_loop_run(struct kw_daemon *daemon)
 	if (kw_gatekeeper_start(daemon) < 0)
 		return KW_EXIT_FAIL;
 	(void)on_cells(NULL, -1, 0, daemon);
-	kw_ledger_request_sync(daemon->ledger);
+	/* The ring of programs that were replaced at this start wakes nobody any more. */
+	if (consume_backlog(daemon) < 0 && daemon->pipeline.blocked == 0)
+		return KW_EXIT_FAIL;
+	kw_ledger_request_sync(daemon->pipeline.ledger);
 	(void)sd_notify(0, "READY=1\nSTATUS=Recording.");
 	kw_log(LOG_INFO, "ready in tier %s, ledger \"%s\"",
 	       kw_tier_name(kw_hooks_tier(daemon->hooks)), daemon->settings->ledger);

@@ -4,16 +4,15 @@
  *
  * The ledger is the only queue: an observation is signed and appended in the turn in which it was
  * read, and only then is its slot in the kernel's ring released. When the ledger cannot take a line
- * (disk full, I/O error) the lines of the one observation in hand wait in memory, already signed and
- * in their place of the chain, and nothing more is consumed: evidence waits in the kernel's ring.
+ * (disk full, I/O error) the observation is not finished: its record stays in the ring, its message
+ * with the gate's link, nothing more is consumed, and it is read again when the ledger takes lines.
  */
-#include "user/daemon/daemon.h"
+#include "user/daemon/pipeline.h"
 
 #include <errno.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
-#include <systemd/sd-daemon.h>
 
 #include "user/base/log.h"
 
@@ -22,127 +21,99 @@
 
 int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 {
-	struct kw_daemon *daemon = context;
+	struct kw_pipeline *pipeline = context;
 	struct kw_attributed attributed;
 	int r;
 
-	kw_attribute_observation(daemon->attribute, observation, &attributed);
-	r = kw_reconcile_observe(daemon->reconcile, &attributed); /* → kw_pipeline_finding() */
+	kw_attribute_observation(pipeline->attribute, observation, &attributed);
+	r = kw_reconcile_observe(pipeline->reconcile, &attributed); /* → kw_pipeline_finding() */
 	if (r < 0)
-		return kw_log_error(r, "cannot finish an observation");
+		return r;
 	if (observation->kind == KW_OBSERVATION_OOM_KILL ||
 	    observation->kind == KW_OBSERVATION_OOM_END)
-		kw_ledger_request_sync(daemon->ledger);
-	return daemon->blocked;
+		kw_ledger_request_sync(pipeline->ledger);
+	return 0;
 }
 
-static void block(struct kw_daemon *daemon, int error)
+static void tell(const struct kw_pipeline *pipeline, const char *words, const char *more)
 {
-	if (daemon->blocked == 0) {
-		daemon->blocked_boot_ns = kw_clock_boot_ns(daemon->clock);
+	char status[256];
+
+	if (!pipeline->status)
+		return;
+	(void)snprintf(status, sizeof(status), "%s%s", words, more);
+	pipeline->status(status);
+}
+
+static void block(struct kw_pipeline *pipeline, int error)
+{
+	if (pipeline->blocked == 0) {
+		pipeline->blocked_boot_ns = kw_clock_boot_ns(pipeline->clock);
 		(void)kw_log_error(
 			error,
 			"the ledger in \"%s\" takes no lines; evidence waits in the kernel's ring until it does",
-			daemon->settings->ledger);
-		(void)sd_notifyf(0, "STATUS=Ledger takes no lines: %s", strerror(-error));
+			pipeline->ledger_path);
+		tell(pipeline, "Ledger takes no lines: ", strerror(-error));
 	}
-	daemon->blocked = error;
-}
-
-/* The chain's head has moved past the line already: it must not be lost, so it waits in memory. */
-static int keep_for_later(struct kw_daemon *daemon, uint64_t sequence, int error)
-{
-	if (daemon->pending.length == 0)
-		daemon->pending_first = sequence;
-	kw_bytes_append(&daemon->pending, daemon->line.data, daemon->line.length);
-	block(daemon, error);
-	return kw_bytes_error(&daemon->pending);
+	pipeline->blocked = error;
 }
 
 int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 {
-	struct kw_daemon *daemon = context;
-	uint64_t sequence = kw_attest_head(daemon->attest).sequence + 1;
+	struct kw_pipeline *pipeline = context;
+	uint64_t sequence = kw_attest_head(pipeline->attest).sequence + 1;
 	int r;
 
 	/* The same record read twice: the daemon died between append and release of the slot. */
-	if (finding->event_id[0] && kw_ledger_has_id(daemon->ledger, finding->event_id))
+	if (finding->event_id[0] && kw_ledger_has_id(pipeline->ledger, finding->event_id))
 		return 0;
-	r = kw_attest_finding(daemon->attest, finding, &daemon->line);
+	r = kw_attest_finding(pipeline->attest, finding, &pipeline->line);
 	if (r < 0)
+		return kw_log_error(r, "cannot make an event of a finding");
+	r = kw_ledger_append(pipeline->ledger, sequence, pipeline->line.data,
+			     pipeline->line.length);
+	if (r < 0) {
+		block(pipeline, r);
 		return r;
-	r = daemon->pending.length > 0 ? daemon->blocked
-				       : kw_ledger_append(daemon->ledger, sequence,
-							  daemon->line.data, daemon->line.length);
-	if (r < 0)
-		r = keep_for_later(daemon, sequence, r);
-	if (r < 0)
-		return r;
-	kw_attest_commit(daemon->attest);
+	}
+	kw_attest_commit(pipeline->attest);
 	return 0;
 }
 
 int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_reading)
 {
-	struct kw_daemon *daemon = context;
+	struct kw_pipeline *pipeline = context;
 
-	return kw_poller_read_now(daemon->poller, path, ret_reading);
+	return kw_poller_read_now(pipeline->poller, path, ret_reading);
 }
 
-/* Writes waiting lines in their order; stops at the first that does not fit. */
-static int write_pending(struct kw_daemon *daemon)
+int kw_pipeline_ready(struct kw_pipeline *pipeline)
 {
-	size_t done = 0;
-	int r = 0;
+	int r = kw_ledger_has_space(pipeline->ledger, TURN_BYTES);
 
-	while (done < daemon->pending.length) {
-		const char *line = daemon->pending.data + done;
-		const char *newline = memchr(line, '\n', daemon->pending.length - done);
-		size_t length = (size_t)(newline - line) + 1; /* every line ends in one */
-
-		r = kw_ledger_append(daemon->ledger, daemon->pending_first, line, length);
-		if (r < 0)
-			break;
-		daemon->pending_first++;
-		done += length;
-	}
-	if (done > 0) {
-		memmove(daemon->pending.data, daemon->pending.data + done,
-			daemon->pending.length - done);
-		daemon->pending.length -= done;
-	}
-	return r;
-}
-
-int kw_pipeline_ready(struct kw_daemon *daemon)
-{
-	int r = kw_ledger_has_space(daemon->ledger, TURN_BYTES);
-
-	if (r == 0 && daemon->blocked < 0)
-		r = write_pending(daemon);
 	if (r < 0) {
-		block(daemon, r);
+		block(pipeline, r);
 		return r;
 	}
-	if (daemon->blocked < 0) {
-		uint64_t since = daemon->blocked_boot_ns;
-		int why = daemon->blocked;
+	if (pipeline->blocked < 0) {
+		uint64_t since = pipeline->blocked_boot_ns;
+		int why = pipeline->blocked;
 
-		daemon->blocked = 0;
+		pipeline->blocked = 0;
 		kw_log(LOG_NOTICE, "the ledger takes lines again");
-		(void)sd_notify(0, "STATUS=Recording.");
+		tell(pipeline, "Recording.", "");
 		return kw_pipeline_gap(
-			daemon, KW_GAP_FILE, "ledger", since,
+			pipeline, KW_GAP_FILE, "ledger", since,
 			"the ledger could not be written (%s); records waited in the kernel's ring, and what did not fit there is declared as lost",
 			strerror(-why));
 	}
 	return 0;
 }
 
-int kw_pipeline_gap(struct kw_daemon *daemon, enum kw_gap_kind kind, const char *stage,
+int kw_pipeline_gap(struct kw_pipeline *pipeline, enum kw_gap_kind kind, const char *stage,
 		    uint64_t from_boot_ns, const char *format, ...)
 {
-	uint64_t now = kw_clock_boot_ns(daemon->clock);
+	uint64_t now = kw_clock_boot_ns(pipeline->clock);
 	struct kw_gap gap = { .kind = kind, .from_boot_ns = from_boot_ns, .to_boot_ns = now };
 	va_list arguments;
 	int r;
@@ -151,8 +122,81 @@ int kw_pipeline_gap(struct kw_daemon *daemon, enum kw_gap_kind kind, const char 
 	va_start(arguments, format);
 	(void)vsnprintf(gap.reason, sizeof(gap.reason), format, arguments);
 	va_end(arguments);
-	r = kw_reconcile_gap(daemon->reconcile, &gap, now);
+	r = kw_reconcile_gap(pipeline->reconcile, &gap, now);
 	if (r < 0)
 		return kw_log_error(r, "cannot declare a gap (%s)", gap.reason);
 	return 0;
+}
+
+void kw_pipeline_refuse_cell(struct kw_pipeline *pipeline, const char *what, const char *reason)
+{
+	kw_log(LOG_WARNING, "cell %s: %s", what, reason);
+	(void)kw_pipeline_gap(pipeline, KW_GAP_CELL, "cells", 0, "cell %s: %s", what, reason);
+}
+
+static void add_cell(struct kw_pipeline *pipeline, const struct kw_cell *cell)
+{
+	int r;
+
+	kw_log(LOG_INFO, "cell %s registered (run %s)", cell->cell_id, cell->run_id);
+	if (!cell->cgroup_path[0])
+		return;
+	r = kw_poller_add(pipeline->poller, cell->handle, cell->cgroup_path);
+	if (r < 0)
+		kw_pipeline_refuse_cell(pipeline, cell->cell_id, strerror(-r));
+}
+
+void kw_pipeline_cell(struct kw_pipeline *pipeline, enum kw_cell_change change,
+		      const struct kw_cell *cell, const char *file, const char *refusal)
+{
+	switch (change) {
+	case KW_CELL_ADDED:
+		add_cell(pipeline, cell);
+		return;
+	case KW_CELL_REMOVED:
+		kw_log(LOG_INFO, "cell %s unregistered", cell->cell_id);
+		kw_poller_remove(pipeline->poller, cell->handle);
+		return;
+	case KW_CELL_REFUSED:
+		kw_pipeline_refuse_cell(pipeline, file, refusal);
+		return;
+	default:
+		kw_unreachable();
+	}
+}
+
+void kw_pipeline_due(struct kw_pipeline *pipeline)
+{
+	int r;
+
+	/* An incident that is due waits for the ledger; its deadline stays. */
+	if (kw_pipeline_ready(pipeline) < 0)
+		return;
+	r = kw_reconcile_due(pipeline->reconcile, kw_clock_boot_ns(pipeline->clock));
+	if (r < 0 && pipeline->blocked == 0)
+		(void)kw_log_error(r, "cannot settle an incident");
+	kw_ledger_request_sync(pipeline->ledger);
+}
+
+void kw_pipeline_poll(struct kw_pipeline *pipeline)
+{
+	uint64_t now = kw_clock_boot_ns(pipeline->clock);
+
+	if (now >= pipeline->next_poll_boot_ns) {
+		kw_poller_begin_round(pipeline->poller);
+		pipeline->next_poll_boot_ns = now + pipeline->poll_interval_ns;
+	}
+	if (kw_poller_read_due(pipeline->poller, KW_PIPELINE_CGROUPS_PER_TURN, kw_pipeline_observe,
+			       pipeline) < 0)
+		pipeline->next_poll_boot_ns =
+			now; /* blocked: logged there; a new round when it is over */
+}
+
+int kw_pipeline_stop(struct kw_pipeline *pipeline)
+{
+	int r = kw_reconcile_flush(pipeline->reconcile, kw_clock_boot_ns(pipeline->clock));
+
+	return r < 0 ? r
+		     : kw_pipeline_gap(pipeline, KW_GAP_STOP, "daemon",
+				       kw_clock_boot_ns(pipeline->clock), "stopped in order");
 }

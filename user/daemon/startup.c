@@ -13,11 +13,10 @@
 #include <string.h>
 #include <sys/resource.h>
 #include <sys/wait.h>
+#include <systemd/sd-daemon.h>
 
 #include "user/base/file.h"
 #include "user/base/log.h"
-
-#define PENDING_MAX (8U * KW_EVENT_MAX)
 
 /* First line of a small file, without its newline. */
 static int read_word(const char *path, char *ret_word, size_t size)
@@ -80,92 +79,29 @@ static int open_key(struct kw_daemon *daemon)
 	return r;
 }
 
-static int open_ledger(struct kw_daemon *daemon, struct kw_ledger_found *ret_found)
+static void notify_status(const char *words)
 {
-	const char *path = daemon->settings->ledger;
-	int r = kw_ledger_open(path, daemon->settings->segment_bytes, &daemon->ledger, ret_found);
-
-	if (r == -EBUSY)
-		kw_log(LOG_ERR, "another kwitnessd has the ledger \"%s\"", path);
-	else if (r == -EBADMSG)
-		kw_log(LOG_ERR,
-		       "the last line in \"%s\" is not one of kwitness: move the directory away to start a new ledger",
-		       path);
-	else if (r < 0)
-		(void)kw_log_error(r, "cannot open the ledger \"%s\"", path);
-	return r;
+	(void)sd_notifyf(0, "STATUS=%s", words);
 }
 
-static int open_attest(struct kw_daemon *daemon, const struct kw_ledger_found *found)
+static int open_pipeline(struct kw_daemon *daemon)
 {
-	struct kw_attest_options options = {
-		.key = daemon->key,
+	const struct kw_settings *settings = daemon->settings;
+	struct kw_pipeline_options options = {
+		.ledger = settings->ledger,
+		.segment_bytes = settings->segment_bytes,
+		.cells = settings->cells,
+		.cgroup_root = settings->cgroup_root,
+		.settle_ns = settings->settle_ns,
+		.poll_interval_ns = settings->poll_interval_ns,
+		.boot_id = daemon->boot_id,
 		.source = daemon->source,
+		.key = daemon->key,
 		.clock = daemon->clock,
-		.head = found->head,
+		.status = notify_status,
 	};
-	int r = kw_attest_open(&options, &daemon->attest);
 
-	return r < 0 ? kw_log_error(r, "cannot set up signing") : 0;
-}
-
-static int open_reconcile(struct kw_daemon *daemon)
-{
-	struct kw_reconcile_options options = {
-		.settle_ns = daemon->settings->settle_ns,
-		.finding = kw_pipeline_finding,
-		.reader = kw_pipeline_read,
-		.context = daemon,
-	};
-	int r;
-
-	memcpy(options.boot_id, daemon->boot_id, sizeof(options.boot_id));
-	r = kw_poller_open(daemon->settings->cgroup_root, daemon->clock, &daemon->poller);
-	if (r == 0)
-		r = kw_cells_open(daemon->settings->cells, daemon->settings->cgroup_root,
-				  &daemon->cells);
-	if (r < 0)
-		return kw_log_error(r, "cannot open \"%s\"", daemon->settings->cells);
-	r = kw_attribute_open(daemon->cells, &daemon->attribute);
-	if (r == 0)
-		r = kw_reconcile_open(&options, &daemon->reconcile);
-	return r < 0 ? kw_log_error(r, "cannot set up") : 0;
-}
-
-/* What the ledger's end says about the time before this start. */
-static int declare_start(struct kw_daemon *daemon, const struct kw_ledger_found *found)
-{
-	struct kw_gap gap = { .kind = KW_GAP_START, .stage = "daemon" };
-	uint64_t now = kw_clock_boot_ns(daemon->clock);
-	bool same_boot = strcmp(found->last_boot_id, daemon->boot_id) == 0;
-	const char *end = found->stopped ? "stopped in order" : "did not end in order";
-	char last[KW_RFC3339_BYTES];
-	int r;
-
-	gap.to_boot_ns = now;
-	memcpy(gap.boot_id, daemon->boot_id, sizeof(gap.boot_id));
-	kw_clock_format(found->last_real_ns, last);
-	if (!found->has_last) {
-		(void)snprintf(gap.reason, sizeof(gap.reason),
-			       "the ledger begins; what happened before is not in it");
-	} else {
-		gap.kind = same_boot ? KW_GAP_RESTART : KW_GAP_REBOOT;
-		(void)snprintf(gap.reason, sizeof(gap.reason),
-			       "%s: the last daemon %s, its last line was recorded at %s",
-			       same_boot ? "restart" : "the host was booted anew", end, last);
-	}
-	r = kw_reconcile_gap(daemon->reconcile, &gap, now);
-	if (r == 0 && found->torn)
-		r = kw_pipeline_gap(
-			daemon, KW_GAP_TORN, "ledger", 0,
-			"the last line was cut short by a crash: its %llu bytes are kept as torn/%s",
-			(unsigned long long)found->torn_bytes, found->torn_name);
-	if (r == 0 && found->open_incidents > 0)
-		r = kw_pipeline_gap(
-			daemon, KW_GAP_INCIDENT, "daemon", 0,
-			"%u incidents were open when the last daemon ended: their kills are recorded, their summaries are not",
-			found->open_incidents);
-	return r < 0 ? kw_log_error(r, "cannot write to the ledger") : 0;
+	return kw_pipeline_open(&daemon->pipeline, &options);
 }
 
 static void log_attempts(const struct kw_daemon *daemon)
@@ -215,8 +151,8 @@ static int open_hooks(struct kw_daemon *daemon)
 			return kw_log_error(-errno, "cannot open \"%s\"", settings->record);
 		kw_hooks_set_recording(daemon->hooks, daemon->record_fd);
 	}
-	return tier_blindness[tier] ? kw_pipeline_gap(daemon, KW_GAP_TIER, "kernel", 0, "%s",
-						      tier_blindness[tier])
+	return tier_blindness[tier] ? kw_pipeline_gap(&daemon->pipeline, KW_GAP_TIER, "kernel", 0,
+						      "%s", tier_blindness[tier])
 				    : 0;
 }
 
@@ -241,14 +177,11 @@ int kw_startup_beside(const char *name, char *ret_path, size_t size)
 int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings)
 {
 	const struct rlimit no_core = { 0, 0 };
-	struct kw_ledger_found found = { .has_last = false };
 	int r;
 
 	*daemon = (struct kw_daemon){
 		.settings = settings, .clock = &kw_clock_system, .record_fd = -1, .stdout_pidfd = -1
 	};
-	kw_bytes_init(&daemon->line, KW_EVENT_MAX);
-	kw_bytes_init(&daemon->pending, PENDING_MAX);
 	/* A core file would hold the key. */
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return kw_log_error(-errno, "cannot forbid core files");
@@ -256,13 +189,7 @@ int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings)
 	if (r == 0)
 		r = open_key(daemon);
 	if (r == 0)
-		r = open_ledger(daemon, &found);
-	if (r == 0)
-		r = open_attest(daemon, &found);
-	if (r == 0)
-		r = open_reconcile(daemon);
-	if (r == 0)
-		r = declare_start(daemon, &found);
+		r = open_pipeline(daemon);
 	if (r == 0)
 		r = open_hooks(daemon);
 	return r;
@@ -276,18 +203,11 @@ void kw_shutdown(struct kw_daemon *daemon)
 	sd_event_source_unref(daemon->housekeeping_source);
 	kw_gatelink_free(daemon->gate);
 	kw_hooks_free(daemon->hooks);
-	kw_reconcile_free(daemon->reconcile);
-	kw_attribute_free(daemon->attribute);
-	kw_cells_free(daemon->cells);
-	kw_poller_free(daemon->poller);
-	kw_attest_free(daemon->attest);
-	kw_ledger_free(daemon->ledger);
+	kw_pipeline_close(&daemon->pipeline);
 	kw_key_free(daemon->key);
 	if (daemon->record_fd >= 0)
 		(void)close(daemon->record_fd);
 	if (daemon->stdout_pidfd >= 0)
 		(void)close(daemon->stdout_pidfd);
-	kw_bytes_done(&daemon->line);
-	kw_bytes_done(&daemon->pending);
 	sd_event_unref(daemon->event);
 }

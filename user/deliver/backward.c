@@ -105,7 +105,6 @@ int kw_backward_next(struct kw_backward *backward, struct kw_backward_unit *ret_
 		r = find_start(backward, &start);
 		if (r < 0)
 			return r;
-		backward->base = start; /* nothing of what is loaded is of use any more */
 	} else {
 		start = start < 0 ? 0 : start;
 		unit.text = backward->buffer + (start - backward->base);

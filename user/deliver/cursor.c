@@ -10,9 +10,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/stat.h>
 
 #include <kwitness/limits.h>
 
+#include "user/deliver/backward.h"
 #include "user/deliver/deliver.h"
 #include "user/deliver/line.h"
 #include "user/deliver/segments.h"
@@ -62,10 +64,9 @@ static int seek_end(struct kw_cursor *cursor)
 	return r;
 }
 
-int kw_cursor_open(const char *path, uint64_t from_sequence, struct kw_cursor **ret_cursor)
+static int new_cursor(const char *path, struct kw_cursor **ret_cursor)
 {
 	cleanup(kw_cursor_freep) struct kw_cursor *cursor = calloc(1, sizeof(*cursor));
-	uint64_t segment;
 	int r;
 
 	if (!cursor)
@@ -81,6 +82,18 @@ int kw_cursor_open(const char *path, uint64_t from_sequence, struct kw_cursor **
 	cursor->buffer = malloc(BUFFER_BYTES);
 	if (!cursor->buffer)
 		return -ENOMEM;
+	*ret_cursor = take_ptr(cursor);
+	return 0;
+}
+
+int kw_cursor_open(const char *path, uint64_t from_sequence, struct kw_cursor **ret_cursor)
+{
+	cleanup(kw_cursor_freep) struct kw_cursor *cursor = NULL;
+	uint64_t segment;
+	int r = new_cursor(path, &cursor);
+
+	if (r < 0)
+		return r;
 	if (from_sequence == UINT64_MAX) {
 		r = seek_end(cursor);
 	} else {
@@ -88,6 +101,65 @@ int kw_cursor_open(const char *path, uint64_t from_sequence, struct kw_cursor **
 		r = kw_segments_at_most(cursor->directory, from_sequence, &segment);
 		if (r == 0 && segment > 0)
 			cursor->next_above = segment - 1;
+	}
+	if (r < 0 && r != -ENOENT)
+		return r;
+	*ret_cursor = take_ptr(cursor);
+	return 0;
+}
+
+/* Goes back over at most *lines whole lines of one segment, taking them off. Returns the offset of the
+ * first of them, or -errno. */
+static off_t step_back(int fd, uint64_t *lines)
+{
+	cleanup(kw_backward_done) struct kw_backward backward = { 0 };
+	struct kw_backward_unit unit;
+	struct stat status;
+	off_t start;
+	int r;
+
+	if (fstat(fd, &status) < 0)
+		return -errno;
+	start = status.st_size;
+	r = kw_backward_init(&backward, fd, status.st_size);
+	if (r < 0)
+		return r;
+	while (*lines > 0 && (r = kw_backward_next(&backward, &unit)) == 1) {
+		start = unit.start;
+		*lines -= unit.whole;
+	}
+	return r < 0 ? r : start;
+}
+
+int kw_cursor_open_tail(const char *path, uint64_t lines, struct kw_cursor **ret_cursor)
+{
+	cleanup(kw_cursor_freep) struct kw_cursor *cursor = NULL;
+	uint64_t segment;
+	int r;
+
+	if (lines == 0)
+		return kw_cursor_open(path, UINT64_MAX, ret_cursor);
+	r = new_cursor(path, &cursor);
+	if (r < 0)
+		return r;
+	r = kw_segments_at_most(cursor->directory, UINT64_MAX, &segment);
+	while (r == 0) {
+		off_t start;
+
+		if (cursor->fd >= 0)
+			(void)close(cursor->fd);
+		cursor->fd = kw_segments_open(cursor->directory, segment, O_RDONLY);
+		if (cursor->fd < 0)
+			return cursor->fd;
+		start = step_back(cursor->fd, &lines);
+		if (start < 0)
+			return (int)start;
+		cursor->segment = segment;
+		cursor->next_above = segment;
+		cursor->offset = start;
+		if (lines == 0 || segment == 0)
+			break;
+		r = kw_segments_at_most(cursor->directory, segment - 1, &segment);
 	}
 	if (r < 0 && r != -ENOENT)
 		return r;

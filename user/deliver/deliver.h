@@ -66,10 +66,13 @@ struct kw_cursor;
 /* from_sequence: first line wanted (0 or 1: from the start; UINT64_MAX: only what comes). */
 int kw_cursor_open(const char *path, uint64_t from_sequence, struct kw_cursor **ret_cursor)
 	kw_must_check;
+/* Positioned lines whole lines before the ledger's end, or at its start when it has fewer. */
+int kw_cursor_open_tail(const char *path, uint64_t lines, struct kw_cursor **ret_cursor)
+	kw_must_check;
 void kw_cursor_free(struct kw_cursor *cursor);
 KW_DEFINE_CLEANUP(struct kw_cursor *, kw_cursor_free)
 /* Next whole line, without its newline; *ret_line is borrowed until the next call. 1: a line,
- * 0: none yet, or -errno. */
+ * 0: none yet, -EMSGSIZE: a line longer than KW_LINE_MAX was stepped over, or -errno. */
 int kw_cursor_next(struct kw_cursor *cursor, const char **ret_line, size_t *ret_length)
 	kw_must_check;
 /* inotify descriptor that wakes when the ledger grows. */

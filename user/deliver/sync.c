@@ -19,6 +19,7 @@ struct kw_sync {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
+	pthread_cond_t taken; /* the thread has taken over what was retired */
 	bool stop;
 	bool wanted;
 	int fd;	     /* -1: none; borrowed */
@@ -39,6 +40,7 @@ static void carry_out(struct kw_sync *sync)
 
 	sync->wanted = false;
 	sync->retired = -1;
+	(void)pthread_cond_signal(&sync->taken);
 	(void)pthread_mutex_unlock(&sync->mutex);
 	if (retired >= 0) {
 		if (fdatasync(retired) < 0)
@@ -82,9 +84,10 @@ int kw_sync_start(uint64_t durable, struct kw_sync **ret_sync)
 	sync->retired = -1;
 	sync->durable = durable;
 	sync->sequence = durable;
-	/* Static initialisers' values: neither call can fail on Linux. */
+	/* Static initialisers' values: no such call can fail on Linux. */
 	(void)pthread_mutex_init(&sync->mutex, NULL);
 	(void)pthread_cond_init(&sync->wake, NULL);
+	(void)pthread_cond_init(&sync->taken, NULL);
 	/* A thread starts with its maker's mask: signals are the loop's alone. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -105,6 +108,7 @@ void kw_sync_free(struct kw_sync *sync)
 	(void)pthread_cond_signal(&sync->wake);
 	(void)pthread_mutex_unlock(&sync->mutex);
 	(void)pthread_join(sync->thread, NULL);
+	(void)pthread_cond_destroy(&sync->taken);
 	(void)pthread_cond_destroy(&sync->wake);
 	(void)pthread_mutex_destroy(&sync->mutex);
 	free(sync);
@@ -125,13 +129,10 @@ void kw_sync_request(struct kw_sync *sync, int fd, uint64_t sequence)
 void kw_sync_retire(struct kw_sync *sync, int fd)
 {
 	(void)pthread_mutex_lock(&sync->mutex);
-	if (sync->retired >= 0) {
-		/* Two segments filled within one fdatasync: then, and only then, the caller waits. The
-		 * mutex is held, or a later line could be called durable before this one. */
-		if (fdatasync(sync->retired) < 0)
-			sync->failed_once = true;
-		(void)close(sync->retired);
-	}
+	/* Two segments filled within one fdatasync: then, and only then, the caller waits. Closing the
+	 * earlier one here instead would take it away under the thread, which may be at it. */
+	while (sync->retired >= 0)
+		(void)pthread_cond_wait(&sync->taken, &sync->mutex);
 	sync->retired = fd;
 	if (sync->fd == fd)
 		sync->fd = -1; /* it is synced as the retired one, and closed by the thread */

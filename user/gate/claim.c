@@ -44,11 +44,11 @@ static const struct {
 	enum item_type type;
 	uint64_t maximum; /* UINT only */
 } keys[KEY_COUNT] = {
-	[KEY_VERSION] = {"content_version", ITEM_UINT, UINT16_MAX},
-	[KEY_PROBE] = {"probe_source", ITEM_TEXT, 0},
-	[KEY_PID] = {"guest_pid", ITEM_UINT, UINT32_MAX},
-	[KEY_COMM] = {"guest_comm", ITEM_TEXT, 0},
-	[KEY_TIME] = {"guest_monotonic_ns", ITEM_UINT, UINT64_MAX},
+	[KEY_VERSION] = { "content_version", ITEM_UINT, UINT16_MAX },
+	[KEY_PROBE] = { "probe_source", ITEM_TEXT, 0 },
+	[KEY_PID] = { "guest_pid", ITEM_UINT, UINT32_MAX },
+	[KEY_COMM] = { "guest_comm", ITEM_TEXT, 0 },
+	[KEY_TIME] = { "guest_monotonic_ns", ITEM_UINT, UINT64_MAX },
 };
 
 static void take_uint(struct item *item, uint64_t value)
@@ -98,7 +98,7 @@ static void on_map(void *context, size_t pairs)
 static enum kw_gate_reason read_item(struct reader *reader, struct item *ret_item)
 {
 	struct cbor_callbacks callbacks = cbor_empty_callbacks;
-	struct item item = {.type = ITEM_OTHER};
+	struct item item = { .type = ITEM_OTHER };
 	struct cbor_decoder_result result;
 
 	callbacks.uint8 = on_uint8;
@@ -258,7 +258,7 @@ static enum kw_gate_reason check_values(const struct claim_map *map)
 enum kw_gate_reason kw_claim_decode(const unsigned char *body, size_t length,
 				    struct kw_gate_message *ret_message)
 {
-	struct reader reader = {.at = body, .left = length};
+	struct reader reader = { .at = body, .left = length };
 	struct claim_map map;
 	enum kw_gate_reason reason;
 	const struct item *probe = &map.pairs[KEY_PROBE].value;

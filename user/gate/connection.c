@@ -153,7 +153,7 @@ int kw_connection_new(struct kw_peers *peers, struct listener *listener, int fd)
 	}
 	memset(connection, 0, offsetof(struct connection, buffer));
 	kw_frame_init(&connection->buffer);
-	connection->source = (struct source){SOURCE_CONNECTION, fd};
+	connection->source = (struct source){ SOURCE_CONNECTION, fd };
 	connection->listener = listener;
 	if (kw_source_watch(peers, &connection->source) < 0) {
 		(void)close(fd);

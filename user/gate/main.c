@@ -30,7 +30,7 @@ static int receive_order(struct kw_gate_message *ret_order, int *ret_fd)
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control;
-	struct iovec space = {.iov_base = ret_order, .iov_len = sizeof(*ret_order)};
+	struct iovec space = { .iov_base = ret_order, .iov_len = sizeof(*ret_order) };
 	struct msghdr header = {
 		.msg_iov = &space,
 		.msg_iovlen = 1,
@@ -118,9 +118,9 @@ static int loop(struct kw_peers *peers, struct kw_outbox *outbox)
 	for (;;) {
 		bool is_blocked = kw_outbox_is_blocked(outbox);
 		struct pollfd fds[2] = {
-			{.fd = KW_GATE_FD,
-			 .events = (short)(is_blocked ? POLLIN | POLLOUT : POLLIN)},
-			{.fd = is_blocked ? -1 : kw_peers_fd(peers), .events = POLLIN},
+			{ .fd = KW_GATE_FD,
+			  .events = (short)(is_blocked ? POLLIN | POLLOUT : POLLIN) },
+			{ .fd = is_blocked ? -1 : kw_peers_fd(peers), .events = POLLIN },
 		};
 		int r;
 
@@ -154,7 +154,7 @@ int main(void)
 {
 	static struct kw_outbox outbox;
 	cleanup(kw_peers_freep) struct kw_peers *peers = NULL;
-	const struct kw_gate_message ready = {.kind = KW_GATE_READY};
+	const struct kw_gate_message ready = { .kind = KW_GATE_READY };
 	const char *step = NULL;
 	int r;
 

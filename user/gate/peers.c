@@ -18,7 +18,7 @@
 
 int kw_source_watch(struct kw_peers *peers, struct source *source)
 {
-	struct epoll_event event = {.events = EPOLLIN, .data.ptr = source};
+	struct epoll_event event = { .events = EPOLLIN, .data.ptr = source };
 
 	return epoll_ctl(peers->epoll_fd, EPOLL_CTL_ADD, source->fd, &event) < 0 ? -errno : 0;
 }
@@ -171,7 +171,7 @@ int kw_peers_listen(struct kw_peers *peers, uint32_t handle, int fd)
 	listener = calloc(1, sizeof(*listener));
 	if (!listener)
 		return -ENOMEM;
-	listener->source = (struct source){SOURCE_LISTENER, fd};
+	listener->source = (struct source){ SOURCE_LISTENER, fd };
 	listener->handle = handle;
 	kw_quota_init(&listener->quota, kw_clock_boot_ns(peers->clock));
 	LIST_INIT(&listener->connections);

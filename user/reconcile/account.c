@@ -238,6 +238,14 @@ void kw_account_set_local(struct kw_account *account, const struct kw_cgroup_ref
 		entry->local = value;
 }
 
+void kw_account_forget_local(struct kw_account *account, const struct kw_cgroup_ref *victim)
+{
+	struct entry *entry = find(account, victim);
+
+	if (entry)
+		entry->local_known = false;
+}
+
 bool kw_account_has_below(struct kw_account *account, const char *path)
 {
 	const struct entry *entry;

@@ -59,5 +59,7 @@ bool kw_account_local(struct kw_account *account, const struct kw_cgroup_ref *vi
 		      uint64_t *ret_value);
 void kw_account_set_local(struct kw_account *account, const struct kw_cgroup_ref *victim,
 			  uint64_t value);
+/* Kills were counted there whose exact number the local counter's next reading could not tell. */
+void kw_account_forget_local(struct kw_account *account, const struct kw_cgroup_ref *victim);
 /* Whether kills were seen in a descendant of path: its file counts those as well. */
 bool kw_account_has_below(struct kw_account *account, const char *path);

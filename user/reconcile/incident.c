@@ -192,6 +192,10 @@ static void add_local(struct kw_reconcile *reconcile, struct kw_open_incident *o
 {
 	const struct kw_record_oom_kill *kill = attributed->observation->kill;
 	const struct kw_cgroup_ref *cgroup = &kill->victim_cgroup;
+	const char *path = attributed->victim.truncated ? "" : attributed->victim.path;
+	uint64_t before;
+	int64_t moved;
+	bool known;
 
 	if (open->said.kills > 1 &&
 	    (cgroup->id != open->local_cgroup.id || cgroup->serial != open->local_cgroup.serial))
@@ -203,10 +207,15 @@ static void add_local(struct kw_reconcile *reconcile, struct kw_open_incident *o
 		open->local_unknown = true;
 		return;
 	}
-	open->local_moved +=
-		kw_account_local_moved(reconcile->account, cgroup,
-				       attributed->victim.truncated ? "" : attributed->victim.path,
+	known = kw_account_local(reconcile->account, cgroup, &before);
+	moved = kw_account_local_moved(reconcile->account, cgroup, path,
 				       kill->victim_events_local.oom_kill);
+	open->local_moved += moved;
+	/* Should limit owners be seen as well (hooks of several tiers), theirs moved too. */
+	if (known && moved > 0 && path[0] != '\0')
+		kw_account_raise(reconcile->account, path, NULL, (uint64_t)moved);
+	else
+		kw_account_forget_around(reconcile->account, path);
 }
 
 static void add_kill(struct kw_reconcile *reconcile, struct kw_open_incident *open,
@@ -225,7 +234,9 @@ static void add_kill(struct kw_reconcile *reconcile, struct kw_open_incident *op
 	}
 	open->last_kill_boot_ns = observation->boot_ns;
 	open->inferred = !open->numbered && open->said.kills > 1;
-	if (!open->numbered)
+	if (open->numbered)
+		kw_account_forget_local(reconcile->account, &observation->kill->victim_cgroup);
+	else
 		add_local(reconcile, open, attributed);
 	if (open->state != KW_INCIDENT_ENDED)
 		open->deadline_boot_ns =

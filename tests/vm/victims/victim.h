@@ -38,10 +38,10 @@ static inline unsigned long long parse_number(const char *text)
 	switch (*end) {
 	case 'G':
 		number *= 1024;
-		/* fall through */
+		__attribute__((fallthrough));
 	case 'M':
 		number *= 1024;
-		/* fall through */
+		__attribute__((fallthrough));
 	case 'K':
 		number *= 1024;
 		end++;

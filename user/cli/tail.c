@@ -1,0 +1,346 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * `kwitness tail`: the ledger for a person, or line by line as it stands for a program. Reads with a
+ * cursor of its own, so it neither holds the daemon up nor needs it. Signatures are not checked here:
+ * `kwitness verify` does that.
+ */
+#include <errno.h>
+#include <getopt.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+
+#include <kwitness/limits.h>
+
+#include "user/base/clock.h"
+#include "user/base/text.h"
+#include "user/cli/cli.h"
+#include "user/cli/show.h"
+#include "user/deliver/deliver.h"
+
+#define LINES_DEFAULT 10U
+/* With a filter the last matches lie further back: first so many lines are looked through, then more. */
+#define WINDOW_FIRST 256U
+#define WINDOW_GROWTH 16U
+/* A line in words: an event's texts, each byte escaped at worst. */
+#define WORDS_MAX (4U * KW_LINE_MAX)
+
+static const char help[] =
+	"usage: kwitness tail [OPTION]...\n"
+	"\n"
+	"Shows the last events of a ledger, in words or as they stand.\n"
+	"\n"
+	"  --ledger DIR   the ledger (" KW_PATH_LEDGER ")\n"
+	"  --type GLOB    only events of these types: host.v1.oom_kill, '*.gap', 'guest.v1.*'\n"
+	"  --cell ID      only events of this cell\n"
+	"  --since TIME   only events from then on: RFC 3339, or a time ago as 90s, 10m, 2h, 7d\n"
+	"  -n N           the last N of them (10; all with --since)\n"
+	"  -f, --follow   go on as the ledger grows\n"
+	"  --json         the lines as they stand in the ledger\n"
+	"  --utc          times in UTC, not local\n"
+	"\n"
+	"Nothing is verified here: 'kwitness verify' checks signatures and the chain.\n";
+
+enum { OPTION_LEDGER = 256, OPTION_TYPE, OPTION_CELL, OPTION_SINCE, OPTION_JSON, OPTION_UTC };
+
+static const struct option options[] = {
+	{ "ledger", required_argument, NULL, OPTION_LEDGER },
+	{ "type", required_argument, NULL, OPTION_TYPE },
+	{ "cell", required_argument, NULL, OPTION_CELL },
+	{ "since", required_argument, NULL, OPTION_SINCE },
+	{ "json", no_argument, NULL, OPTION_JSON },
+	{ "utc", no_argument, NULL, OPTION_UTC },
+	{ "lines", required_argument, NULL, 'n' },
+	{ "follow", no_argument, NULL, 'f' },
+	{ "help", no_argument, NULL, 'h' },
+	{ NULL, 0, NULL, 0 },
+};
+
+struct tail {
+	const char *ledger;
+	const char *type;
+	const char *cell;
+	uint64_t since_real_ns; /* 0: not given */
+	uint64_t lines;		/* UINT64_MAX: all */
+	bool lines_given;
+	bool follow;
+	bool as_json;
+	bool utc;
+	bool colour;
+	bool said_unreadable;
+	struct kw_bytes words;
+};
+
+static int parse_since(const char *text, uint64_t *ret_real_ns)
+{
+	static const struct {
+		char unit;
+		uint64_t seconds;
+	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
+	size_t length = strlen(text);
+	uint64_t now = kw_clock_real_ns(&kw_clock_system), ago;
+
+	if (kw_clock_parse(text, length, ret_real_ns) == 0)
+		return 0;
+	for (size_t i = 0; i < kw_array_size(units); i++) {
+		if (length < 2 || text[length - 1] != units[i].unit)
+			continue;
+		if (kw_text_parse_u64(text, length - 1, &ago) < 0 ||
+		    __builtin_mul_overflow(ago, units[i].seconds * KW_NSEC_PER_SEC, &ago))
+			return -EINVAL;
+		*ret_real_ns = ago < now ? now - ago : 1;
+		return 0;
+	}
+	return -EINVAL;
+}
+
+static bool matches_type(const struct tail *tail, const json_t *event)
+{
+	const char *type = kw_show_text(json_object_get(event, "type"));
+
+	return type && (kw_text_matches_glob(tail->type, type) ||
+			kw_text_matches_glob(tail->type, kw_show_type(event)));
+}
+
+static bool matches(const struct tail *tail, const json_t *event)
+{
+	const char *cell = kw_show_text(kw_show_at(event, "data", "cellId", NULL));
+	const char *time = kw_show_text(json_object_get(event, "time"));
+	uint64_t real_ns;
+
+	if (tail->type && !matches_type(tail, event))
+		return false;
+	if (tail->cell && (!cell || strcmp(cell, tail->cell) != 0))
+		return false;
+	return tail->since_real_ns == 0 ||
+	       (time && kw_clock_parse(time, strlen(time), &real_ns) == 0 &&
+		real_ns >= tail->since_real_ns);
+}
+
+static bool has_filter(const struct tail *tail)
+{
+	return tail->type || tail->cell || tail->since_real_ns;
+}
+
+/* What stands out on a terminal. */
+static const char *colour_of(const struct tail *tail, const json_t *event)
+{
+	const char *type = kw_show_type(event);
+	const char *verdict = kw_show_text(kw_show_at(event, "data", "verdict", "result", NULL));
+
+	if (!tail->colour)
+		return NULL;
+	if (strcmp(type, "host.v1.oom_kill") == 0 ||
+	    (verdict && strcmp(verdict, "unexplained") == 0))
+		return "\033[1;31m";
+	return strcmp(type, "host.v1.gap") == 0 ? "\033[33m" : NULL;
+}
+
+static void unreadable(struct tail *tail)
+{
+	if (!tail->said_unreadable)
+		(void)kw_cli_fail(
+			KW_EXIT_OK, "tail",
+			"a line that is no event was passed over; 'kwitness verify' says more");
+	tail->said_unreadable = true;
+}
+
+static void print_words(struct tail *tail, const json_t *event)
+{
+	const char *colour = colour_of(tail, event);
+	const char *type = kw_show_type(event);
+	const char *dot = strrchr(type, '.');
+
+	kw_bytes_clear(&tail->words);
+	kw_show_append_time(&tail->words, event, tail->utc);
+	kw_bytes_append_string(&tail->words, "  ");
+	kw_bytes_append_string(&tail->words, colour ? colour : "");
+	kw_show_append(&tail->words, dot ? dot + 1 : type);
+	kw_bytes_append_string(&tail->words, colour ? "\033[0m  " : "  ");
+	kw_show_append_sentence(&tail->words, event);
+	kw_bytes_append_char(&tail->words, '\n');
+	if (kw_bytes_error(&tail->words) < 0)
+		unreadable(tail);
+	else
+		(void)fwrite(tail->words.data, 1, tail->words.length, stdout);
+}
+
+/* One line: whether it is wanted; shown when show is set. */
+static bool take(struct tail *tail, const char *line, size_t length, bool show)
+{
+	json_t *event = NULL;
+	bool wanted = true;
+
+	if (!tail->as_json || has_filter(tail)) {
+		event = kw_show_parse(line, length);
+		if (!event && show)
+			unreadable(tail);
+		wanted = event && matches(tail, event);
+	}
+	if (wanted && show && tail->as_json) {
+		(void)fwrite(line, 1, length, stdout);
+		(void)fputc('\n', stdout);
+	} else if (wanted && show) {
+		print_words(tail, event);
+	}
+	json_decref(event);
+	return wanted;
+}
+
+/* Reads what there is now; the first skip wanted lines are not shown. Counts lines and wanted ones.
+ * 0 or -errno. */
+static int read_on(struct tail *tail, struct kw_cursor *cursor, bool show, uint64_t skip,
+		   uint64_t *ret_lines, uint64_t *ret_wanted)
+{
+	uint64_t lines = 0, wanted = 0;
+	const char *line;
+	size_t length;
+	int r;
+
+	while ((r = kw_cursor_next(cursor, &line, &length)) != 0) {
+		if (r == -EMSGSIZE) {
+			if (show)
+				unreadable(tail);
+			continue;
+		}
+		if (r < 0)
+			return r;
+		lines++;
+		wanted += take(tail, line, length, show && wanted >= skip);
+		if (show && ferror(stdout))
+			return -EPIPE;
+	}
+	*ret_lines = lines;
+	*ret_wanted = wanted;
+	return fflush(stdout) == 0 ? 0 : -errno;
+}
+
+/* Shows the last lines that are wanted, and leaves the cursor behind them. */
+static int show_last(struct tail *tail, struct kw_cursor **ret_cursor)
+{
+	uint64_t window = tail->lines, lines, wanted, skip = 0;
+	int r;
+
+	if (tail->lines == UINT64_MAX) {
+		r = kw_cursor_open(tail->ledger, 0, ret_cursor);
+		return r < 0 ? r : read_on(tail, *ret_cursor, true, 0, &lines, &wanted);
+	}
+	if (has_filter(tail) && tail->lines > 0 && window < WINDOW_FIRST)
+		window = WINDOW_FIRST;
+	while (has_filter(tail) && tail->lines > 0) {
+		cleanup(kw_cursor_freep) struct kw_cursor *cursor = NULL;
+
+		r = kw_cursor_open_tail(tail->ledger, window, &cursor);
+		if (r == 0)
+			r = read_on(tail, cursor, false, 0, &lines, &wanted);
+		if (r < 0)
+			return r;
+		skip = wanted > tail->lines ? wanted - tail->lines : 0;
+		if (wanted >= tail->lines || lines < window)
+			break;
+		if (__builtin_mul_overflow(window, WINDOW_GROWTH, &window))
+			window = UINT64_MAX;
+	}
+	r = kw_cursor_open_tail(tail->ledger, window, ret_cursor);
+	return r < 0 ? r : read_on(tail, *ret_cursor, true, skip, &lines, &wanted);
+}
+
+static int follow(struct tail *tail, struct kw_cursor *cursor)
+{
+	/* Standard output too: whoever reads it may be gone long before the next event. */
+	struct pollfd wait[] = { { .fd = kw_cursor_fd(cursor), .events = POLLIN },
+				 { .fd = STDOUT_FILENO } };
+	uint64_t lines, wanted;
+	int r = 0;
+
+	while (r == 0) {
+		if (poll(wait, kw_array_size(wait), -1) < 0 && errno != EINTR)
+			return -errno;
+		if (wait[1].revents & (POLLERR | POLLHUP))
+			return -EPIPE;
+		r = read_on(tail, cursor, true, 0, &lines, &wanted);
+	}
+	return r;
+}
+
+static int parse_number(const char *text, uint64_t *ret_number)
+{
+	if (strcmp(text, "all") == 0) {
+		*ret_number = UINT64_MAX;
+		return 0;
+	}
+	return kw_text_parse_u64(text, strlen(text), ret_number);
+}
+
+/* 0; or 1 + the exit code. */
+static int parse_options(int argc, char **argv, struct tail *tail)
+{
+	int option;
+
+	while ((option = getopt_long(argc, argv, "n:fh", options, NULL)) != -1) {
+		switch (option) {
+		case OPTION_LEDGER:
+			tail->ledger = optarg;
+			break;
+		case OPTION_TYPE:
+			tail->type = optarg;
+			break;
+		case OPTION_CELL:
+			tail->cell = optarg;
+			break;
+		case OPTION_SINCE:
+			if (parse_since(optarg, &tail->since_real_ns) < 0)
+				return 1 +
+				       kw_cli_fail(
+					       KW_EXIT_USAGE, "tail",
+					       "--since %s: neither an RFC 3339 time nor a time ago (10m)",
+					       optarg);
+			break;
+		case OPTION_JSON:
+			tail->as_json = true;
+			break;
+		case OPTION_UTC:
+			tail->utc = true;
+			break;
+		case 'n':
+			if (parse_number(optarg, &tail->lines) < 0)
+				return 1 + kw_cli_fail(KW_EXIT_USAGE, "tail",
+						       "-n %s: not a number, nor 'all'", optarg);
+			tail->lines_given = true;
+			break;
+		case 'f':
+			tail->follow = true;
+			break;
+		case 'h':
+			return 1 + kw_cli_output("tail", help, strlen(help));
+		default:
+			return 1 + KW_EXIT_USAGE; /* getopt has said it */
+		}
+	}
+	return optind == argc ? 0
+			      : 1 + kw_cli_fail(KW_EXIT_USAGE, "tail", "'%s': takes options only",
+						argv[optind]);
+}
+
+int kw_cli_tail(int argc, char **argv)
+{
+	cleanup(kw_cursor_freep) struct kw_cursor *cursor = NULL;
+	struct tail tail = { .ledger = KW_PATH_LEDGER, .lines = LINES_DEFAULT };
+	int r;
+
+	optind = 1;
+	r = parse_options(argc, argv, &tail);
+	if (r > 0)
+		return r - 1;
+	if (tail.since_real_ns && !tail.lines_given)
+		tail.lines = UINT64_MAX;
+	tail.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	kw_bytes_init(&tail.words, WORDS_MAX);
+	r = show_last(&tail, &cursor);
+	if (r == 0 && tail.follow)
+		r = follow(&tail, cursor);
+	kw_bytes_done(&tail.words);
+	if (r < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "tail", "%s: %s", tail.ledger, strerror(-r));
+	return KW_EXIT_OK;
+}

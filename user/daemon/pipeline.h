@@ -1,0 +1,81 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#pragma once
+/*
+ * pipeline: attribute, reconcile, attest and the ledger as one machine, apart from what drives it. Nothing
+ * here waits for a descriptor, arms a timer or reads a clock of its own, so that the event loop (loop.c)
+ * and recorded records with a clock of the test's (tests/replay) go through the same code.
+ */
+#include "user/deliver/deliver.h"
+
+/* Cgroups that are read in one turn. */
+#define KW_PIPELINE_CGROUPS_PER_TURN 64U
+
+struct kw_pipeline_options {
+	const char *ledger;
+	uint64_t segment_bytes;
+	const char *cells;
+	const char *cgroup_root;
+	uint64_t settle_ns;
+	uint64_t poll_interval_ns;
+	const char *boot_id;
+	const char *source; /* "/kwitness/<machine-id>" */
+	const struct kw_key *key;
+	const struct kw_clock *clock;
+	/* Hears, in words, when the ledger stops and starts to take lines; may be NULL. */
+	void (*status)(const char *words);
+};
+
+/* key and clock are borrowed and outlive it. */
+struct kw_pipeline {
+	const struct kw_clock *clock;
+	const char *ledger_path; /* borrowed; for messages */
+	void (*status)(const char *words);
+	uint64_t poll_interval_ns;
+
+	struct kw_poller *poller;
+	struct kw_cells *cells;
+	struct kw_attribute *attribute;
+	struct kw_reconcile *reconcile;
+	struct kw_attest *attest;
+	struct kw_ledger *ledger;
+
+	struct kw_bytes line; /* the line being made */
+	int blocked;	      /* 0, or why the ledger takes no lines now */
+	uint64_t blocked_boot_ns;
+	uint64_t next_poll_boot_ns;
+};
+
+/* ---- pipeline_open.c ---- */
+
+/* Opens the ledger and what stands before it, and declares what its end says about the time before.
+ * Logs what failed. *pipeline needs no initialisation; kw_pipeline_close() it also after a failure.
+ * 0 or -errno. */
+int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options)
+	kw_must_check;
+/* Closes everything and says nothing: what was appended stays. */
+void kw_pipeline_close(struct kw_pipeline *pipeline);
+
+/* ---- pipeline.c ---- */
+
+/* The whole way of an observation; a kw_observation_fn with a struct kw_pipeline as context. */
+int kw_pipeline_observe(void *context, const struct kw_observation *observation);
+/* Signs and appends a finding; a kw_finding_fn. */
+int kw_pipeline_finding(void *context, const struct kw_finding *finding);
+/* Reads a cgroup for reconcile; a kw_reader_fn. */
+int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_reading);
+/* Whether the ledger can take a turn's worth of lines. 0 or -errno. */
+int kw_pipeline_ready(struct kw_pipeline *pipeline) kw_must_check;
+/* Declares a gap now. */
+int kw_pipeline_gap(struct kw_pipeline *pipeline, enum kw_gap_kind kind, const char *stage,
+		    uint64_t from_boot_ns, const char *format, ...) kw_printf(5, 6);
+/* Declares that what (a cell, a cell's file) was refused, and logs it. */
+void kw_pipeline_refuse_cell(struct kw_pipeline *pipeline, const char *what, const char *reason);
+/* What a change in the registry means here: a cgroup to read or not to read, a refusal to declare. */
+void kw_pipeline_cell(struct kw_pipeline *pipeline, enum kw_cell_change change,
+		      const struct kw_cell *cell, const char *file, const char *refusal);
+/* A turn at kw_reconcile_deadline(): settles what is due. */
+void kw_pipeline_due(struct kw_pipeline *pipeline);
+/* A turn of the poller: begins a round when its time has come, and reads what is due. */
+void kw_pipeline_poll(struct kw_pipeline *pipeline);
+/* The end in order: settles everything open and says so. 0 or -errno. */
+int kw_pipeline_stop(struct kw_pipeline *pipeline) kw_must_check;

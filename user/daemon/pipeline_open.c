@@ -1,0 +1,135 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+/*
+ * What the pipeline is made of, opened in the order that makes failures clear, and what the ledger's end
+ * says about the time before this start.
+ */
+#include "user/daemon/pipeline.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "user/base/log.h"
+
+static int open_ledger(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options,
+		       struct kw_ledger_found *ret_found)
+{
+	const char *path = options->ledger;
+	int r = kw_ledger_open(path, options->segment_bytes, &pipeline->ledger, ret_found);
+
+	if (r == -EBUSY)
+		kw_log(LOG_ERR, "another kwitnessd has the ledger \"%s\"", path);
+	else if (r == -EBADMSG)
+		kw_log(LOG_ERR,
+		       "the last line in \"%s\" is not one of kwitness: move the directory away to start a new ledger",
+		       path);
+	else if (r < 0)
+		(void)kw_log_error(r, "cannot open the ledger \"%s\"", path);
+	return r;
+}
+
+static int open_attest(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options,
+		       const struct kw_ledger_found *found)
+{
+	struct kw_attest_options attest = {
+		.key = options->key,
+		.source = options->source,
+		.clock = options->clock,
+		.head = found->head,
+	};
+	int r = kw_attest_open(&attest, &pipeline->attest);
+
+	return r < 0 ? kw_log_error(r, "cannot set up signing") : 0;
+}
+
+static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options)
+{
+	struct kw_reconcile_options reconcile = {
+		.settle_ns = options->settle_ns,
+		.finding = kw_pipeline_finding,
+		.reader = kw_pipeline_read,
+		.context = pipeline,
+	};
+	int r;
+
+	(void)snprintf(reconcile.boot_id, sizeof(reconcile.boot_id), "%s", options->boot_id);
+	r = kw_poller_open(options->cgroup_root, options->clock, &pipeline->poller);
+	if (r == 0)
+		r = kw_cells_open(options->cells, options->cgroup_root, &pipeline->cells);
+	if (r < 0)
+		return kw_log_error(r, "cannot open \"%s\"", options->cells);
+	r = kw_attribute_open(pipeline->cells, &pipeline->attribute);
+	if (r == 0)
+		r = kw_reconcile_open(&reconcile, &pipeline->reconcile);
+	return r < 0 ? kw_log_error(r, "cannot set up") : 0;
+}
+
+/* What the ledger's end says about the time before this start. */
+static int declare_start(struct kw_pipeline *pipeline, const char *boot_id,
+			 const struct kw_ledger_found *found)
+{
+	struct kw_gap gap = { .kind = KW_GAP_START, .stage = "daemon" };
+	uint64_t now = kw_clock_boot_ns(pipeline->clock);
+	bool same_boot = strcmp(found->last_boot_id, boot_id) == 0;
+	const char *end = found->stopped ? "stopped in order" : "did not end in order";
+	char last[KW_RFC3339_BYTES];
+	int r;
+
+	gap.to_boot_ns = now;
+	(void)snprintf(gap.boot_id, sizeof(gap.boot_id), "%s", boot_id);
+	kw_clock_format(found->last_real_ns, last);
+	if (!found->has_last) {
+		(void)snprintf(gap.reason, sizeof(gap.reason),
+			       "the ledger begins; what happened before is not in it");
+	} else {
+		gap.kind = same_boot ? KW_GAP_RESTART : KW_GAP_REBOOT;
+		(void)snprintf(gap.reason, sizeof(gap.reason),
+			       "%s: the last daemon %s, its last line was recorded at %s",
+			       same_boot ? "restart" : "the host was booted anew", end, last);
+	}
+	r = kw_reconcile_gap(pipeline->reconcile, &gap, now);
+	if (r == 0 && found->torn)
+		r = kw_pipeline_gap(
+			pipeline, KW_GAP_TORN, "ledger", 0,
+			"the last line was cut short by a crash: its %llu bytes are kept as torn/%s",
+			(unsigned long long)found->torn_bytes, found->torn_name);
+	if (r == 0 && found->open_incidents > 0)
+		r = kw_pipeline_gap(
+			pipeline, KW_GAP_INCIDENT, "daemon", 0,
+			"%u incidents were open when the last daemon ended: their kills are recorded, their summaries are not",
+			found->open_incidents);
+	return r < 0 ? kw_log_error(r, "cannot write to the ledger") : 0;
+}
+
+int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options)
+{
+	struct kw_ledger_found found = { .has_last = false };
+	int r;
+
+	*pipeline = (struct kw_pipeline){
+		.clock = options->clock,
+		.ledger_path = options->ledger,
+		.status = options->status,
+		.poll_interval_ns = options->poll_interval_ns,
+	};
+	kw_bytes_init(&pipeline->line, KW_EVENT_MAX);
+	r = open_ledger(pipeline, options, &found);
+	if (r == 0)
+		r = open_attest(pipeline, options, &found);
+	if (r == 0)
+		r = open_reconcile(pipeline, options);
+	if (r == 0)
+		r = declare_start(pipeline, options->boot_id, &found);
+	return r;
+}
+
+void kw_pipeline_close(struct kw_pipeline *pipeline)
+{
+	kw_reconcile_free(pipeline->reconcile);
+	kw_attribute_free(pipeline->attribute);
+	kw_cells_free(pipeline->cells);
+	kw_poller_free(pipeline->poller);
+	kw_attest_free(pipeline->attest);
+	kw_ledger_free(pipeline->ledger);
+	kw_bytes_done(&pipeline->line);
+}
