@@ -150,8 +150,8 @@ void kw_hooks_set_recording(struct kw_hooks *hooks, int fd)
  * per-boot totals has been told in events; the map is for what was not. */
 static void prune_counts(struct kw_hooks *hooks)
 {
-	uint64_t now = kw_clock_boot_ns(hooks->clock), id, next;
-	struct kw_cgroup_counts entry;
+	uint64_t now = kw_clock_boot_ns(hooks->clock), id = 0, next;
+	struct kw_cgroup_counts entry = { 0 };
 	const uint64_t *at = NULL;
 
 	for (unsigned int i = 0; i < KW_CGROUP_COUNTS_MAX; i++) {

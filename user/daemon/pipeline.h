@@ -16,6 +16,7 @@ struct kw_pipeline_options {
 	const char *cells;
 	const char *cgroup_root;
 	uint64_t settle_ns;
+	bool memory_localevents; /* cgroup2 is mounted so: memory.events counts locally only */
 	uint64_t poll_interval_ns;
 	const char *boot_id;
 	const char *source; /* "/kwitness/<machine-id>" */

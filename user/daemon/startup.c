@@ -84,6 +84,26 @@ static void notify_status(const char *words)
 	(void)sd_notifyf(0, "STATUS=%s", words);
 }
 
+/*
+ * Mounted with memory_localevents, memory.events means what memory.events.local does (cgroup-v2.rst).
+ * The options of the superblock are the last field of a mountinfo line, after " - cgroup2 SOURCE ".
+ */
+static bool has_memory_localevents(void)
+{
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	bool found = false;
+	char line[4096];
+
+	while (mounts && !found && fgets(line, sizeof(line), mounts)) {
+		const char *cgroup2 = strstr(line, " - cgroup2 ");
+
+		found = cgroup2 && strstr(cgroup2, "memory_localevents");
+	}
+	if (mounts)
+		(void)fclose(mounts);
+	return found;
+}
+
 static int open_pipeline(struct kw_daemon *daemon)
 {
 	const struct kw_settings *settings = daemon->settings;
@@ -93,6 +113,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.cells = settings->cells,
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,
+		.memory_localevents = has_memory_localevents(),
 		.poll_interval_ns = settings->poll_interval_ns,
 		.boot_id = daemon->boot_id,
 		.source = daemon->source,
