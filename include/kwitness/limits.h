@@ -116,3 +116,9 @@
 #define KW_KEYS_MAX 256
 #define KW_KEYRING_MAX (256 * 1024)
 #define KW_KID_MAX 128
+
+/*
+ * Lines that may come between those a checkpoint covers and the checkpoint itself, while its head is
+ * made durable. A verifier remembers so many leaf hashes (128 KiB). Above: the daemon begins a new one.
+ */
+#define KW_CHECKPOINT_LAG_MAX 4096

@@ -10,6 +10,7 @@
  */
 #include <sodium.h>
 
+#include "user/base/tree.h"
 #include "user/reconcile/reconcile.h"
 
 /* ---- key.c ---- */
@@ -84,6 +85,23 @@ struct kw_chain_head {
 	unsigned char hash[32]; /* SHA-256 of the last line's bytes, no newline; zeroes: empty */
 };
 
+/* ---- tree.c: all lines so far as one Merkle tree ---- */
+
+struct kw_attest_tree {
+	struct kw_tree tree;	 /* one leaf a line: RFC 6962 over its bytes, no newline */
+	unsigned char first[32]; /* SHA-256 of the first line: tells this ledger from every other */
+	unsigned char last[32];	 /* and of the last one, as the chain has it */
+};
+
+void kw_attest_tree_init(struct kw_attest_tree *tree);
+/* Adds the next line, without its newline. */
+void kw_attest_tree_add(struct kw_attest_tree *tree, const void *line, size_t length);
+/* The tree as the text of a ledger's file "head", from which it can go on growing. */
+void kw_attest_tree_write(const struct kw_attest_tree *tree, struct kw_bytes *out);
+/* Reads it back: strictly, root and all. 0 or -EBADMSG. */
+int kw_attest_tree_read(const char *text, size_t length, struct kw_attest_tree *ret_tree)
+	kw_must_check;
+
 struct kw_attest;
 
 struct kw_attest_options {
@@ -91,6 +109,9 @@ struct kw_attest_options {
 	const char *source;	  /* "/kwitness/<machine-id>" */
 	const struct kw_clock *clock;
 	struct kw_chain_head head;
+	/* Over all lines up to head; copied. NULL: none is kept unless the ledger is empty, and no
+	 * checkpoint can be made. */
+	const struct kw_attest_tree *tree;
 };
 
 int kw_attest_open(const struct kw_attest_options *options, struct kw_attest **ret_attest)
@@ -106,3 +127,51 @@ int kw_attest_finding(struct kw_attest *attest, const struct kw_finding *finding
 /* The line last made was kept: the head moves on to it. */
 void kw_attest_commit(struct kw_attest *attest);
 struct kw_chain_head kw_attest_head(const struct kw_attest *attest);
+/* The tree over the lines that were committed; borrowed. NULL: none is kept. */
+const struct kw_attest_tree *kw_attest_current_tree(const struct kw_attest *attest);
+
+/* ---- checkpoint.c: a signed statement about all lines so far (docs/ledger.md) ---- */
+
+/* A note's text and signature: origin, size, root, blank line, signature line. */
+#define KW_NOTE_MAX 1024
+#define KW_ORIGIN_MAX 256
+
+enum kw_checkpoint_reason {
+	KW_CHECKPOINT_INTERVAL,	 /* lines were added since the last one */
+	KW_CHECKPOINT_HEARTBEAT, /* none were, and that is said too */
+	KW_CHECKPOINT_STOP,	 /* the daemon stops in order */
+	KW_CHECKPOINT_REASON_COUNT_
+};
+const char *kw_checkpoint_reason_name(enum kw_checkpoint_reason reason);
+
+/* What was recorded since the daemon's start. */
+struct kw_totals {
+	uint64_t kills;
+	uint64_t incidents;
+	uint64_t explained; /* incidents by their verdicts */
+	uint64_t unexplained;
+	uint64_t unverified;
+	uint64_t guest;
+	uint64_t gaps;
+	uint64_t lost; /* exact losses that gaps declared */
+};
+
+struct kw_checkpoint {
+	/* The lines it covers: all, or all but at most KW_CHECKPOINT_LAG_MAX. The caller has made them
+	 * and this tree durable before: two checkpoints that contradict each other are never signed. */
+	const struct kw_attest_tree *tree;
+	enum kw_checkpoint_reason reason;
+	const char *tier; /* NULL: not known */
+	struct kw_totals totals;
+};
+
+/* "kwitness/<machine-id>/<16 hex digits of the first line's hash>". -EMSGSIZE; -ENODATA: no
+ * line; -EINVAL: a source with blanks or '+'. */
+int kw_checkpoint_origin(const char *source, const struct kw_attest_tree *tree,
+			 char ret_origin[static KW_ORIGIN_MAX]) kw_must_check;
+/* The C2SP signed note: tlog-checkpoint, Ed25519 (signature type 0x01). 0 or -errno. */
+int kw_checkpoint_note(const struct kw_key *key, const char *origin, const struct kw_tree *tree,
+		       struct kw_bytes *out) kw_must_check;
+/* Makes the line of a checkpoint event, as kw_attest_finding() does for a finding. */
+int kw_attest_checkpoint(struct kw_attest *attest, const struct kw_checkpoint *checkpoint,
+			 struct kw_bytes *line) kw_must_check;

@@ -49,6 +49,9 @@ struct kw_attest {
 	struct kw_chain_head head;
 	bool made; /* a line was made that is not committed: next is its head */
 	struct kw_chain_head next;
+	bool has_tree;
+	struct kw_attest_tree tree; /* over all committed lines */
+	unsigned char next_leaf[KW_TREE_HASH_BYTES];
 	struct kw_event event; /* storage that lives from line to line */
 };
 
@@ -80,12 +83,18 @@ int kw_attest_open(const struct kw_attest_options *options, struct kw_attest **r
 	if (!options->key || !options->clock || !options->source || !options->source[0] ||
 	    !kw_text_is_utf8(options->source, strlen(options->source)))
 		return -EINVAL;
+	if (options->tree && options->tree->tree.size != options->head.sequence)
+		return -EINVAL;
 	attest = calloc(1, sizeof(*attest));
 	if (!attest)
 		return -ENOMEM;
 	attest->key = options->key;
 	attest->clock = options->clock;
 	attest->head = options->head;
+	kw_attest_tree_init(&attest->tree);
+	attest->has_tree = options->tree != NULL || options->head.sequence == 0;
+	if (options->tree)
+		attest->tree = *options->tree;
 	kw_bytes_init(&attest->event.subject, 3 * KW_PATH_MAX + 64);
 	kw_bytes_init(&attest->event.data, KW_EVENT_MAX);
 	attest->source = strdup(options->source);
@@ -129,7 +138,7 @@ static void derive_id(const struct kw_chain_head *head, const char *sequence, co
 		       digest[13], digest[14], digest[15]);
 }
 
-static void make_stamp(const struct kw_attest *attest, const struct kw_finding *finding,
+static void make_stamp(const struct kw_attest *attest, const char *event_id,
 		       struct stamp *ret_stamp)
 {
 	const struct kw_event *event = &attest->event;
@@ -144,8 +153,8 @@ static void make_stamp(const struct kw_attest *attest, const struct kw_finding *
 	memcpy(ret_stamp->time_seconds + SECONDS_CHARS, "Z", 2);
 	memcpy(ret_stamp->timenanos, ret_stamp->time + FRACTION_AT, FRACTION_CHARS);
 	ret_stamp->timenanos[FRACTION_CHARS] = '\0';
-	if (finding->event_id[0])
-		(void)snprintf(ret_stamp->id, sizeof(ret_stamp->id), "%s", finding->event_id);
+	if (event_id[0])
+		(void)snprintf(ret_stamp->id, sizeof(ret_stamp->id), "%s", event_id);
 	else
 		derive_id(&attest->head, ret_stamp->sequence, event->type, ret_stamp->id);
 }
@@ -230,22 +239,45 @@ static int write_line(const struct kw_attest *attest, const struct stamp *stamp,
 	return kw_json_end(&json);
 }
 
-static int make_line(struct kw_attest *attest, const struct kw_finding *finding,
-		     const struct kw_event_limits *limits, struct kw_bytes *line)
+/* The line of the event that was made. */
+static int finish_line(struct kw_attest *attest, const char *event_id, struct kw_bytes *line)
 {
 	struct stamp stamp;
 	int r;
 
-	r = kw_event_make(finding, attest->clock, limits, &attest->event);
-	if (r < 0)
-		return r;
 	if (kw_bytes_error(&attest->event.subject) < 0)
 		return kw_bytes_error(&attest->event.subject);
-	make_stamp(attest, finding, &stamp);
+	make_stamp(attest, event_id, &stamp);
 	r = write_line(attest, &stamp, line);
 	if (r < 0)
 		return r;
 	return line->length + 1 > KW_EVENT_MAX ? -EMSGSIZE : 0;
+}
+
+static int make_line(struct kw_attest *attest, const struct kw_finding *finding,
+		     const struct kw_event_limits *limits, struct kw_bytes *line)
+{
+	int r = kw_event_make(finding, attest->clock, limits, &attest->event);
+
+	return r < 0 ? r : finish_line(attest, finding->event_id, line);
+}
+
+/* r: how the line came out. What kw_attest_commit() will do. */
+static int prepare_commit(struct kw_attest *attest, int r, struct kw_bytes *line)
+{
+	if (r < 0) {
+		kw_bytes_clear(line); /* half a line is nobody's business */
+		return r;
+	}
+	attest->next.sequence = attest->head.sequence + 1;
+	kw_digest_sha256(line->data, line->length, attest->next.hash);
+	if (attest->has_tree)
+		kw_tree_leaf(kw_digest_pieces, line->data, line->length, attest->next_leaf);
+	kw_bytes_append_char(line, '\n');
+	if (kw_bytes_error(line) < 0)
+		return kw_bytes_error(line);
+	attest->made = true;
+	return 0;
 }
 
 int kw_attest_finding(struct kw_attest *attest, const struct kw_finding *finding,
@@ -260,17 +292,22 @@ int kw_attest_finding(struct kw_attest *attest, const struct kw_finding *finding
 		limits.victims /= 2;
 		r = make_line(attest, finding, &limits, line);
 	}
-	if (r < 0) {
-		kw_bytes_clear(line); /* half a line is nobody's business */
-		return r;
-	}
-	attest->next.sequence = attest->head.sequence + 1;
-	kw_digest_sha256(line->data, line->length, attest->next.hash);
-	kw_bytes_append_char(line, '\n');
-	if (kw_bytes_error(line) < 0)
-		return kw_bytes_error(line);
-	attest->made = true;
-	return 0;
+	return prepare_commit(attest, r, line);
+}
+
+int kw_attest_checkpoint(struct kw_attest *attest, const struct kw_checkpoint *checkpoint,
+			 struct kw_bytes *line)
+{
+	int r;
+
+	attest->made = false;
+	if (checkpoint->tree->tree.size > attest->head.sequence)
+		return -EINVAL;
+	r = kw_event_checkpoint(checkpoint, attest->key, attest->source, attest->clock,
+				&attest->event);
+	if (r == 0)
+		r = finish_line(attest, "", line);
+	return prepare_commit(attest, r, line);
 }
 
 void kw_attest_commit(struct kw_attest *attest)
@@ -278,10 +315,17 @@ void kw_attest_commit(struct kw_attest *attest)
 	if (!attest->made)
 		return;
 	attest->head = attest->next;
+	if (attest->has_tree)
+		kw_attest_tree_grow(&attest->tree, attest->next_leaf, attest->next.hash);
 	attest->made = false;
 }
 
 struct kw_chain_head kw_attest_head(const struct kw_attest *attest)
 {
 	return attest->head;
+}
+
+const struct kw_attest_tree *kw_attest_current_tree(const struct kw_attest *attest)
+{
+	return attest->has_tree ? &attest->tree : NULL;
 }

@@ -9,14 +9,38 @@
 
 #include <gcrypt.h>
 
+#define PIECES_MAX 4U
+
+static void initialise(void)
+{
+	/* libsystemd, or an earlier call, may have done it; libgcrypt itself remembers. */
+	if (gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P))
+		return;
+	(void)gcry_check_version(NULL);
+	(void)gcry_control(GCRYCTL_DISABLE_SECMEM, 0); /* no secrets are hashed here */
+	(void)gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
+}
+
 void kw_digest_sha256(const void *data, size_t length,
 		      unsigned char ret_digest[static KW_DIGEST_BYTES])
 {
-	/* libsystemd, or an earlier call, may have done it; libgcrypt itself remembers. */
-	if (!gcry_control(GCRYCTL_INITIALIZATION_FINISHED_P)) {
-		(void)gcry_check_version(NULL);
-		(void)gcry_control(GCRYCTL_DISABLE_SECMEM, 0); /* no secrets are hashed here */
-		(void)gcry_control(GCRYCTL_INITIALIZATION_FINISHED, 0);
-	}
+	initialise();
 	gcry_md_hash_buffer(GCRY_MD_SHA256, ret_digest, data, length);
+}
+
+void kw_digest_pieces(const struct kw_tree_piece *pieces, size_t count,
+		      unsigned char ret_digest[static KW_DIGEST_BYTES])
+{
+	gcry_buffer_t buffers[PIECES_MAX] = { { 0 } };
+
+	initialise();
+	for (size_t i = 0; i < count && i < PIECES_MAX; i++) {
+		buffers[i].len = pieces[i].length;
+		/* Read only; the interface has no const. */
+		buffers[i].data = (void *)(uintptr_t)pieces[i].data;
+	}
+	if (count == 0)
+		gcry_md_hash_buffer(GCRY_MD_SHA256, ret_digest, "", 0);
+	else
+		(void)gcry_md_hash_buffers(GCRY_MD_SHA256, 0, ret_digest, buffers, (int)count);
 }

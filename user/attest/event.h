@@ -28,6 +28,18 @@ struct kw_event_limits {
 int kw_event_make(const struct kw_finding *finding, const struct kw_clock *clock,
 		  const struct kw_event_limits *limits, struct kw_event *event) kw_must_check;
 
+/* The event of a checkpoint; no finding, because it is about lines. 0 or -errno. */
+int kw_event_checkpoint(const struct kw_checkpoint *checkpoint, const struct kw_key *key,
+			const char *source, const struct kw_clock *clock, struct kw_event *event)
+	kw_must_check;
+
+/* ---- tree.c ---- */
+
+/* Adds a line by the two hashes of it. */
+void kw_attest_tree_grow(struct kw_attest_tree *tree,
+			 const unsigned char leaf[static KW_TREE_HASH_BYTES],
+			 const unsigned char hash[static 32]);
+
 /* ---- what the kinds share ---- */
 
 /* Whoever reads a record's data writes members in ascending order of their names; these write one

@@ -100,6 +100,9 @@ int kw_file_replace(int directory, const char *name, const void *data, size_t le
 	r = snprintf(temporary, sizeof(temporary), ".%s.%d.new", name, (int)getpid());
 	if (r < 0 || (size_t)r >= sizeof(temporary))
 		return -ENAMETOOLONG;
+	/* One of the same name was left by a process of the same number that ended in between. */
+	if (unlinkat(directory, temporary, 0) < 0 && errno != ENOENT)
+		return -errno;
 	fd = openat(directory, temporary, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW,
 		    mode);
 	if (fd < 0)

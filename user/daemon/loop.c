@@ -6,7 +6,7 @@
  *
  *   −100  SIGTERM, SIGINT, watchdog       −30  gate, ≤ 64 messages
  *    −50  evidence ring, ≤ 64 records     −20  cells' inotify, drained
- *     10  incident deadlines               20  housekeeping: losses, polling, retries
+ *     10  incident deadlines               20  housekeeping: losses, polling, checkpoints
  */
 #include "user/daemon/daemon.h"
 
@@ -98,6 +98,7 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 		(void)kw_log_error(r, "cannot read the producers' loss counters");
 	kw_gatekeeper_retry(daemon);
 	kw_pipeline_poll(&daemon->pipeline);
+	kw_pipeline_checkpoint(&daemon->pipeline);
 	kw_ledger_request_sync(daemon->pipeline.ledger);
 	return 0;
 }

@@ -58,6 +58,33 @@ static void block(struct kw_pipeline *pipeline, int error)
 	pipeline->blocked = error;
 }
 
+static void count(struct kw_totals *totals, const struct kw_finding *finding)
+{
+	switch (finding->kind) {
+	case KW_FINDING_OOM_KILL:
+		totals->kills++;
+		break;
+	case KW_FINDING_OOM_INCIDENT:
+		totals->incidents++;
+		totals->explained += finding->incident->verdict == KW_VERDICT_EXPLAINED;
+		totals->unexplained += finding->incident->verdict == KW_VERDICT_UNEXPLAINED;
+		totals->unverified += finding->incident->verdict == KW_VERDICT_UNVERIFIED;
+		break;
+	case KW_FINDING_GUEST:
+		totals->guest++;
+		break;
+	case KW_FINDING_GAP:
+		totals->gaps++;
+		if (finding->gap->lost_known &&
+		    __builtin_add_overflow(totals->lost, finding->gap->lost, &totals->lost))
+			totals->lost = UINT64_MAX;
+		break;
+	case KW_FINDING_CGROUP:
+	case KW_FINDING_KIND_COUNT_:
+		break;
+	}
+}
+
 int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 {
 	struct kw_pipeline *pipeline = context;
@@ -77,6 +104,7 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 		return r;
 	}
 	kw_attest_commit(pipeline->attest);
+	count(&pipeline->totals, finding);
 	return 0;
 }
 
@@ -196,7 +224,8 @@ int kw_pipeline_stop(struct kw_pipeline *pipeline)
 {
 	int r = kw_reconcile_flush(pipeline->reconcile, kw_clock_boot_ns(pipeline->clock));
 
-	return r < 0 ? r
-		     : kw_pipeline_gap(pipeline, KW_GAP_STOP, "daemon",
-				       kw_clock_boot_ns(pipeline->clock), "stopped in order");
+	if (r == 0)
+		r = kw_pipeline_gap(pipeline, KW_GAP_STOP, "daemon",
+				    kw_clock_boot_ns(pipeline->clock), "stopped in order");
+	return r < 0 ? r : kw_pipeline_checkpoint_stop(pipeline);
 }

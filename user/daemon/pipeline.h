@@ -22,6 +22,8 @@ struct kw_pipeline_options {
 	const char *source; /* "/kwitness/<machine-id>" */
 	const struct kw_key *key;
 	const struct kw_clock *clock;
+	/* Between two checkpoints when lines were added; 0: none are made, and no head is kept. */
+	uint64_t checkpoint_ns;
 	/* Hears, in words, when the ledger stops and starts to take lines; may be NULL. */
 	void (*status)(const char *words);
 };
@@ -44,6 +46,16 @@ struct kw_pipeline {
 	int blocked;	      /* 0, or why the ledger takes no lines now */
 	uint64_t blocked_boot_ns;
 	uint64_t next_poll_boot_ns;
+
+	const char *tier; /* borrowed; set by whoever knows it, NULL before */
+	struct kw_totals totals;
+	uint64_t checkpoint_ns;
+	uint64_t checkpoint_boot_ns;  /* of the last one */
+	uint64_t checkpoint_sequence; /* its own line's; 0: none since the start */
+	bool checkpoint_pending;      /* checkpoint_tree is being made durable */
+	uint64_t checkpoint_begun_boot_ns;
+	enum kw_checkpoint_reason checkpoint_reason;
+	struct kw_attest_tree checkpoint_tree;
 };
 
 /* ---- pipeline_open.c ---- */
@@ -55,6 +67,21 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	kw_must_check;
 /* Closes everything and says nothing: what was appended stays. */
 void kw_pipeline_close(struct kw_pipeline *pipeline);
+
+/* ---- pipeline_tree.c ---- */
+
+/* The tree over the lines that the ledger holds, from its kept head and what came behind it. Logs why
+ * not. -EBADMSG: the ledger is not the one that the head was made of, or is shorter. *ret_rebuilt: there
+ * was no head, all lines were read. */
+int kw_pipeline_tree(const struct kw_pipeline *pipeline, const struct kw_chain_head *head,
+		     struct kw_attest_tree *ret_tree, bool *ret_rebuilt) kw_must_check;
+
+/* ---- pipeline_checkpoint.c ---- */
+
+/* A turn of housekeeping: begins a checkpoint when one is due, writes it when its head is durable. */
+void kw_pipeline_checkpoint(struct kw_pipeline *pipeline);
+/* The last one, over everything; waits for the disk. 0 or -errno. */
+int kw_pipeline_checkpoint_stop(struct kw_pipeline *pipeline) kw_must_check;
 
 /* ---- pipeline.c ---- */
 

@@ -29,16 +29,23 @@ static int open_ledger(struct kw_pipeline *pipeline, const struct kw_pipeline_op
 }
 
 static int open_attest(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options,
-		       const struct kw_ledger_found *found)
+		       const struct kw_ledger_found *found, bool *ret_rebuilt)
 {
+	struct kw_attest_tree tree;
 	struct kw_attest_options attest = {
 		.key = options->key,
 		.source = options->source,
 		.clock = options->clock,
 		.head = found->head,
+		.tree = options->checkpoint_ns ? &tree : NULL,
 	};
-	int r = kw_attest_open(&attest, &pipeline->attest);
+	int r = 0;
 
+	if (options->checkpoint_ns)
+		r = kw_pipeline_tree(pipeline, &found->head, &tree, ret_rebuilt);
+	if (r < 0)
+		return r;
+	r = kw_attest_open(&attest, &pipeline->attest);
 	return r < 0 ? kw_log_error(r, "cannot set up signing") : 0;
 }
 
@@ -150,6 +157,7 @@ static int declare_start(struct kw_pipeline *pipeline, const char *boot_id,
 int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options)
 {
 	struct kw_ledger_found found = { .has_last = false };
+	bool rebuilt = false;
 	int r;
 
 	*pipeline = (struct kw_pipeline){
@@ -157,15 +165,22 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 		.ledger_path = options->ledger,
 		.status = options->status,
 		.poll_interval_ns = options->poll_interval_ns,
+		.checkpoint_ns = options->checkpoint_ns,
+		.checkpoint_boot_ns = kw_clock_boot_ns(options->clock),
 	};
 	kw_bytes_init(&pipeline->line, KW_EVENT_MAX);
 	r = open_ledger(pipeline, options, &found);
 	if (r == 0)
-		r = open_attest(pipeline, options, &found);
+		r = open_attest(pipeline, options, &found, &rebuilt);
 	if (r == 0)
 		r = open_reconcile(pipeline, options);
 	if (r == 0)
 		r = declare_start(pipeline, options->boot_id, &found);
+	if (r == 0 && rebuilt)
+		r = kw_pipeline_gap(
+			pipeline, KW_GAP_FILE, "ledger", 0,
+			"the ledger's head was not there: whether lines were cut off before this start cannot be told; it was made anew from all %llu lines",
+			(unsigned long long)found.head.sequence);
 	return r;
 }
 

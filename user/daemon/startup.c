@@ -18,6 +18,9 @@
 #include "user/base/file.h"
 #include "user/base/log.h"
 
+/* A checkpoint is over at most so many seconds of lines. */
+#define CHECKPOINT_NS (10 * KW_NSEC_PER_SEC)
+
 /* First line of a small file, without its newline. */
 static int read_word(const char *path, char *ret_word, size_t size)
 {
@@ -119,6 +122,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.source = daemon->source,
 		.key = daemon->key,
 		.clock = daemon->clock,
+		.checkpoint_ns = CHECKPOINT_NS,
 		.status = notify_status,
 	};
 
@@ -163,6 +167,7 @@ static int open_hooks(struct kw_daemon *daemon)
 		return kw_log_error(r, "cannot set up kernel hooks");
 	log_attempts(daemon);
 	tier = kw_hooks_tier(daemon->hooks);
+	daemon->pipeline.tier = kw_tier_name(tier);
 	kw_log(LOG_INFO, "tier %s%s", kw_tier_name(tier),
 	       adopted ? ", taken over from the last daemon without a pause" : "");
 	if (settings->record[0]) {

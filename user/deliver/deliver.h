@@ -20,11 +20,11 @@ struct kw_ledger_found {
 	struct kw_chain_head head;
 	bool torn; /* a last line without its newline, or unreadable, was set aside */
 	uint64_t torn_bytes;
-	char torn_name[64];	 /* file below torn/ */
-	bool has_last;		 /* the ledger was not empty */
-	uint64_t last_real_ns;	 /* `recordedtime` of the last line */
-	char last_boot_id[40];	 /* of the last start gap, when found */
-	bool stopped;		 /* the last line is a gap of kind stop: nothing was cut off */
+	char torn_name[64];    /* file below torn/ */
+	bool has_last;	       /* the ledger was not empty */
+	uint64_t last_real_ns; /* `recordedtime` of the last line */
+	char last_boot_id[40]; /* of the last start gap, when found */
+	bool stopped; /* the last line is a stop gap or its checkpoint: nothing was cut off */
 	uint32_t open_incidents; /* oom_kill lines without their oom_incident in the tail */
 };
 
@@ -59,6 +59,17 @@ const struct kw_ledger_open_kill *kw_ledger_open_kills(const struct kw_ledger *l
 void kw_ledger_request_sync(struct kw_ledger *ledger);
 /* Sequence up to which lines are known to be on disk. */
 uint64_t kw_ledger_durable(const struct kw_ledger *ledger);
+
+/* The file "head": what the ledger's lines amounted to when a checkpoint was last made (attest writes and
+ * reads its text). Its bytes appended to out; 0, -ENOENT: there is none, -EFBIG, -errno. */
+int kw_ledger_read_head(const struct kw_ledger *ledger, struct kw_bytes *out) kw_must_check;
+/* Asks for the head to be replaced, off the caller's path, once every line appended so far is durable:
+ * never before, or a power cut could leave a head that is ahead of its ledger. 0 or -ENOMEM. */
+int kw_ledger_keep_head(struct kw_ledger *ledger, const void *text, size_t length) kw_must_check;
+/* Sequence of the last line when the head that is on disk was asked for; 0: none since the start. */
+uint64_t kw_ledger_kept_head(const struct kw_ledger *ledger);
+/* Waits for everything that was asked for. At the end of the daemon only. */
+void kw_ledger_wait(struct kw_ledger *ledger);
 
 /* ---- cursor.c: a reader of a ledger directory that may be growing ---- */
 

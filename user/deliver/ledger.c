@@ -241,3 +241,24 @@ uint64_t kw_ledger_durable(const struct kw_ledger *ledger)
 {
 	return kw_sync_durable(ledger->sync);
 }
+
+int kw_ledger_read_head(const struct kw_ledger *ledger, struct kw_bytes *out)
+{
+	return kw_file_read(ledger->directory, "head", out);
+}
+
+int kw_ledger_keep_head(struct kw_ledger *ledger, const void *text, size_t length)
+{
+	return kw_sync_keep_head(ledger->sync, ledger->fd, ledger->sequence, ledger->directory,
+				 text, length);
+}
+
+uint64_t kw_ledger_kept_head(const struct kw_ledger *ledger)
+{
+	return kw_sync_head(ledger->sync);
+}
+
+void kw_ledger_wait(struct kw_ledger *ledger)
+{
+	kw_sync_wait(ledger->sync);
+}

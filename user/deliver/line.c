@@ -13,6 +13,7 @@
 
 #include <kwitness/names.h>
 
+#include "user/attest/attest.h"
 #include "user/base/text.h"
 
 static void put_json(json_t **json)
@@ -39,6 +40,8 @@ static enum kw_line_type type_of(const json_t *root)
 		return KW_LINE_OOM_KILL;
 	if (strcmp(type, KW_TYPE_OOM_INCIDENT) == 0)
 		return KW_LINE_OOM_INCIDENT;
+	if (strcmp(type, KW_TYPE_CHECKPOINT) == 0)
+		return KW_LINE_CHECKPOINT;
 	return strcmp(type, KW_TYPE_GAP) == 0 ? KW_LINE_GAP : KW_LINE_OTHER;
 }
 
@@ -92,6 +95,12 @@ int kw_line_facts(const char *text, size_t length, struct kw_line *ret_line)
 	if (line.type == KW_LINE_GAP) {
 		line.gap_kind = gap_kind_of(data);
 		copy_string(data, "bootId", line.boot_id, sizeof(line.boot_id));
+	} else if (line.type == KW_LINE_CHECKPOINT) {
+		const char *reason = json_string_value(json_object_get(data, "reason"));
+
+		line.is_closing = reason &&
+				  strcmp(reason, kw_checkpoint_reason_name(KW_CHECKPOINT_STOP)) ==
+					  0;
 	} else if (line.type != KW_LINE_OTHER) {
 		copy_string(data, "incident", line.incident_id, sizeof(line.incident_id));
 		if (line.type == KW_LINE_OOM_INCIDENT && !line.incident_id[0])

@@ -132,7 +132,8 @@ static int recover_segment(int directory, uint64_t segment, struct kw_recovered 
 	recovered->offset = end;
 	recovered->found.has_last = true;
 	recovered->found.last_real_ns = line.recorded_real_ns;
-	recovered->found.stopped = line.type == KW_LINE_GAP && line.gap_kind == KW_GAP_STOP;
+	recovered->found.stopped = line.is_closing ||
+				   (line.type == KW_LINE_GAP && line.gap_kind == KW_GAP_STOP);
 	return 1;
 }
 

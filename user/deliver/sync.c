@@ -12,16 +12,29 @@
 #include <signal.h>
 #include <stdbool.h>
 #include <stdlib.h>
+#include <string.h>
 
-#include "user/base/cleanup.h"
+#include "user/base/file.h"
+
+/* A head that is to be kept once the lines up to its sequence are durable. */
+struct head {
+	char *text; /* owned; NULL: none */
+	size_t length;
+	uint64_t sequence;
+	int directory;
+};
 
 struct kw_sync {
 	pthread_t thread;
 	pthread_mutex_t mutex;
 	pthread_cond_t wake;
 	pthread_cond_t taken; /* the thread has taken over what was retired */
+	pthread_cond_t idle;
 	bool stop;
 	bool wanted;
+	bool busy;
+	struct head wanted_head;
+	uint64_t kept_head;
 	int fd;	     /* -1: none; borrowed */
 	int retired; /* -1: none; owned */
 	uint64_t sequence;
@@ -29,6 +42,23 @@ struct kw_sync {
 	int error;
 	bool failed_once;
 };
+
+/* The mutex held at entry and at return. The lines are durable: now their head may be. */
+static void keep_head(struct kw_sync *sync)
+{
+	struct head head = sync->wanted_head;
+	int r;
+
+	if (!head.text || head.sequence > sync->durable)
+		return;
+	sync->wanted_head.text = NULL;
+	(void)pthread_mutex_unlock(&sync->mutex);
+	r = kw_file_replace(head.directory, "head", head.text, head.length, 0600);
+	free(head.text);
+	(void)pthread_mutex_lock(&sync->mutex);
+	if (r == 0 && head.sequence > sync->kept_head)
+		sync->kept_head = head.sequence;
+}
 
 /* One round, the mutex held at entry and at return. */
 static void carry_out(struct kw_sync *sync)
@@ -39,6 +69,7 @@ static void carry_out(struct kw_sync *sync)
 	int error = 0;
 
 	sync->wanted = false;
+	sync->busy = true;
 	sync->retired = -1;
 	(void)pthread_cond_signal(&sync->taken);
 	(void)pthread_mutex_unlock(&sync->mutex);
@@ -54,6 +85,9 @@ static void carry_out(struct kw_sync *sync)
 	sync->failed_once = sync->failed_once || error < 0;
 	if (!sync->failed_once && sequence > sync->durable)
 		sync->durable = sequence;
+	keep_head(sync);
+	sync->busy = false;
+	(void)pthread_cond_broadcast(&sync->idle);
 }
 
 static void *run(void *context)
@@ -88,6 +122,7 @@ int kw_sync_start(uint64_t durable, struct kw_sync **ret_sync)
 	(void)pthread_mutex_init(&sync->mutex, NULL);
 	(void)pthread_cond_init(&sync->wake, NULL);
 	(void)pthread_cond_init(&sync->taken, NULL);
+	(void)pthread_cond_init(&sync->idle, NULL);
 	/* A thread starts with its maker's mask: signals are the loop's alone. */
 	(void)sigfillset(&all);
 	(void)pthread_sigmask(SIG_SETMASK, &all, &before);
@@ -108,9 +143,11 @@ void kw_sync_free(struct kw_sync *sync)
 	(void)pthread_cond_signal(&sync->wake);
 	(void)pthread_mutex_unlock(&sync->mutex);
 	(void)pthread_join(sync->thread, NULL);
+	(void)pthread_cond_destroy(&sync->idle);
 	(void)pthread_cond_destroy(&sync->taken);
 	(void)pthread_cond_destroy(&sync->wake);
 	(void)pthread_mutex_destroy(&sync->mutex);
+	free(sync->wanted_head.text);
 	free(sync);
 }
 
@@ -159,4 +196,43 @@ int kw_sync_error(struct kw_sync *sync)
 	error = sync->error;
 	(void)pthread_mutex_unlock(&sync->mutex);
 	return error;
+}
+
+int kw_sync_keep_head(struct kw_sync *sync, int fd, uint64_t sequence, int directory,
+		      const void *text, size_t length)
+{
+	char *copy = malloc(length);
+
+	if (!copy)
+		return -ENOMEM;
+	memcpy(copy, text, length);
+	(void)pthread_mutex_lock(&sync->mutex);
+	free(sync->wanted_head.text);
+	sync->wanted_head = (struct head){ copy, length, sequence, directory };
+	if (sequence >= sync->sequence || sync->fd < 0) {
+		sync->fd = fd;
+		sync->sequence = sequence;
+	}
+	sync->wanted = true;
+	(void)pthread_cond_signal(&sync->wake);
+	(void)pthread_mutex_unlock(&sync->mutex);
+	return 0;
+}
+
+uint64_t kw_sync_head(struct kw_sync *sync)
+{
+	uint64_t sequence;
+
+	(void)pthread_mutex_lock(&sync->mutex);
+	sequence = sync->kept_head;
+	(void)pthread_mutex_unlock(&sync->mutex);
+	return sequence;
+}
+
+void kw_sync_wait(struct kw_sync *sync)
+{
+	(void)pthread_mutex_lock(&sync->mutex);
+	while (sync->wanted || sync->busy)
+		(void)pthread_cond_wait(&sync->idle, &sync->mutex);
+	(void)pthread_mutex_unlock(&sync->mutex);
 }

@@ -2,6 +2,7 @@
 #pragma once
 /* The one thread beside the loop's: fdatasync, so that a slow disk never holds a turn up; private to
  * deliver. It knows descriptors and sequences, nothing else. */
+#include <stddef.h>
 #include <stdint.h>
 
 struct kw_sync;
@@ -18,3 +19,13 @@ void kw_sync_retire(struct kw_sync *sync, int fd);
 uint64_t kw_sync_durable(struct kw_sync *sync);
 /* 0, or why the last fdatasync failed: what was written before it may be lost with the power. */
 int kw_sync_error(struct kw_sync *sync);
+
+/* Asks for directory/head to be replaced by these bytes (copied), but only when everything up to
+ * sequence, the last line of fd, is durable. A later request takes the place of one that is not carried
+ * out yet. directory is borrowed as fd is. 0 or -ENOMEM. */
+int kw_sync_keep_head(struct kw_sync *sync, int fd, uint64_t sequence, int directory,
+		      const void *text, size_t length);
+/* Sequence of the head that is known to be on disk; 0: none since the start. */
+uint64_t kw_sync_head(struct kw_sync *sync);
+/* Waits until nothing is being carried out and nothing is wanted: at the end of the daemon. */
+void kw_sync_wait(struct kw_sync *sync);
