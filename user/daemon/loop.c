@@ -7,6 +7,7 @@
  *   −100  SIGTERM, SIGINT, watchdog       −30  gate, ≤ 64 messages
  *    −50  evidence ring, ≤ 64 records     −20  cells' inotify, drained
  *     10  incident deadlines               20  housekeeping: losses, polling, checkpoints
+ *     15  bulk ring, polled
  */
 #include "user/daemon/daemon.h"
 
@@ -179,6 +180,8 @@ static int add_sources(struct kw_daemon *daemon)
 	if (r >= 0)
 		r = sd_event_source_set_floating(post, true);
 	sd_event_source_unref(post);
+	if (r >= 0)
+		r = kw_bulk_start(daemon);
 	return r;
 }
 
@@ -238,6 +241,8 @@ static int drain(struct kw_daemon *daemon)
 {
 	int r = consume_backlog(daemon);
 
+	if (r == 0)
+		(void)kw_bulk_turn(daemon);
 	if (r == 0)
 		r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, &daemon->pipeline);
 	return r < 0 ? r : kw_pipeline_stop(&daemon->pipeline);

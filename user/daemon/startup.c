@@ -177,9 +177,14 @@ static int open_hooks(struct kw_daemon *daemon)
 			return kw_log_error(-errno, "cannot open \"%s\"", settings->record);
 		kw_hooks_set_recording(daemon->hooks, daemon->record_fd);
 	}
-	return tier_blindness[tier] ? kw_pipeline_gap(&daemon->pipeline, KW_GAP_TIER, "kernel", 0,
-						      "%s", tier_blindness[tier])
-				    : 0;
+	if (tier_blindness[tier])
+		r = kw_pipeline_gap(&daemon->pipeline, KW_GAP_TIER, "kernel", 0, "%s",
+				    tier_blindness[tier]);
+	if (r >= 0 && !kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE))
+		r = kw_pipeline_gap(
+			&daemon->pipeline, KW_GAP_TIER, "kernel", 0,
+			"throttle_cfs_rq is not hooked: CPU throttling is not told as it happens; cpu.stat of registered cells counts it");
+	return r;
 }
 
 int kw_startup_beside(const char *name, char *ret_path, size_t size)
