@@ -16,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -188,13 +189,13 @@ static int add_sources(struct kw_daemon *daemon)
 /* The copy to stdout is another process with a cursor of its own: a slow reader cannot hold us back. */
 static int start_stdout(struct kw_daemon *daemon)
 {
-	char program[KW_PATH_MAX];
+	char program[KW_PATH_MAX], from[24];
 	char *arguments[] = { program,
 			      (char[]){ "tail" },
 			      (char[]){ "--json" },
 			      (char[]){ "--follow" },
-			      (char[]){ "-n" },
-			      (char[]){ "0" },
+			      (char[]){ "--from" },
+			      from,
 			      (char[]){ "--ledger" },
 			      daemon->settings->ledger,
 			      NULL };
@@ -203,6 +204,8 @@ static int start_stdout(struct kw_daemon *daemon)
 
 	if (r < 0)
 		return r;
+	(void)snprintf(from, sizeof(from), "%llu",
+		       (unsigned long long)daemon->pipeline.first_sequence);
 	pid = fork();
 	if (pid < 0)
 		return -errno;
@@ -211,6 +214,9 @@ static int start_stdout(struct kw_daemon *daemon)
 
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		/* Ctrl-C is ours to hear: the copy ends after our last line, or when we are gone. */
+		(void)setpgid(0, 0);
+		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 		(void)execv(program, arguments);
 		_exit(127);
 	}

@@ -41,6 +41,7 @@ struct kw_pipeline {
 	struct kw_reconcile *reconcile;
 	struct kw_attest *attest;
 	struct kw_ledger *ledger;
+	uint64_t first_sequence; /* of this run */
 
 	struct kw_bytes line; /* the line being made */
 	int blocked;	      /* 0, or why the ledger takes no lines now */

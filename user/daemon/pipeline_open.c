@@ -170,6 +170,7 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	};
 	kw_bytes_init(&pipeline->line, KW_EVENT_MAX);
 	r = open_ledger(pipeline, options, &found);
+	pipeline->first_sequence = found.head.sequence + 1;
 	if (r == 0)
 		r = open_attest(pipeline, options, &found, &rebuilt);
 	if (r == 0)
