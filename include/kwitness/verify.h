@@ -25,7 +25,10 @@ enum kw_fault {
 	KW_FAULT_SEQUENCE_REPEATED, /* a number stands twice: replayed or copied */
 	KW_FAULT_SEQUENCE_ORDER,    /* a number smaller than its predecessor: moved */
 	KW_FAULT_SOURCE,	    /* another host's line */
-	KW_FAULT_START, /* the first line is not the ledger's first (a partial ledger) */
+	KW_FAULT_START,	     /* the first line is not the ledger's first (a partial ledger) */
+	KW_FAULT_NOTE,	     /* a checkpoint's note is malformed, unsigned, or not this ledger's */
+	KW_FAULT_CHECKPOINT, /* a checkpoint does not fit the lines before it */
+	KW_FAULT_SINCE,	     /* the ledger does not extend the checkpoint it was to extend */
 	KW_FAULT_COUNT_
 };
 const char *kw_fault_name(enum kw_fault fault); /* "signature", "digest", … */
@@ -51,6 +54,10 @@ struct kw_verify_result {
 	uint64_t gaps_lost; /* sum of their exact losses */
 	char first_time[40];
 	char last_time[40];
+	uint64_t checkpoints;		/* good ones: signed, and over the lines before them */
+	uint64_t checkpoints_unchecked; /* signed, but the lines before are not (all) there */
+	uint64_t checkpoint_size;	/* lines that the last good one covers */
+	char checkpoint_note[1024];	/* and its note: keep it elsewhere; empty: none */
 };
 
 /* Reads {kid: base64url public key}: O_NOFOLLOW, duplicate kids refused, small-order and otherwise
@@ -71,9 +78,31 @@ int kw_verifier_feed(struct kw_verifier *verifier, const char *file, const char 
 		     size_t length);
 /* The file has ended: a last line without newline is torn. Call between files and at the end. */
 int kw_verifier_end_of_file(struct kw_verifier *verifier);
+/* The ledger must extend this earlier checkpoint (a C2SP signed note, as checkpoint events carry it).
+ * Before the first feed. name: for the report; borrowed. 0, -EBADMSG with *ret_reason (static). */
+int kw_verifier_set_since(struct kw_verifier *verifier, const char *name, const char *note,
+			  size_t length, const char **ret_reason);
+/* Nothing follows: says what only the whole ledger shows (KW_FAULT_SINCE). Once, after the last file. */
+int kw_verifier_finish(struct kw_verifier *verifier);
 void kw_verifier_result(const struct kw_verifier *verifier, struct kw_verify_result *ret_result);
 
 /* Verifies one event alone (signature and digest; no chain). 0: good; else 1 + the enum kw_fault,
  * with *ret_reason a static sentence. */
 int kw_verify_event(const struct kw_keyring *keyring, const char *json, size_t length,
 		    const char **ret_reason);
+
+/* What a good proof proves: this event is line `sequence` of the ledger `origin`, one of `size` lines. */
+struct kw_proof_result {
+	uint64_t sequence;
+	uint64_t size;
+	char origin[256];
+	char key_id[129]; /* that signed the checkpoint */
+	char id[64];	  /* of the event; texts as in its JSON */
+	char type[160];
+	char time[40];
+};
+
+/* Verifies a proof as `kwitness prove` makes it: event, inclusion, checkpoint. 0: good; 1: not, with
+ * *ret_reason a static sentence; -errno. */
+int kw_proof_verify(const struct kw_keyring *keyring, const char *text, size_t length,
+		    struct kw_proof_result *ret_result, const char **ret_reason);

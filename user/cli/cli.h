@@ -12,6 +12,7 @@
 int kw_cli_cells(int argc, char **argv);
 int kw_cli_incidents(int argc, char **argv);
 int kw_cli_keygen(int argc, char **argv);
+int kw_cli_prove(int argc, char **argv);
 int kw_cli_pubkey(int argc, char **argv);
 int kw_cli_sign(int argc, char **argv);
 int kw_cli_tail(int argc, char **argv);
@@ -26,3 +27,14 @@ int kw_cli_fail_key(const char *command, const char *path, int error);
 
 /* Writes to standard output; a full disk or a closed pipe is KW_EXIT_FAIL with a message. */
 int kw_cli_output(const char *command, const void *data, size_t length);
+
+/* ---- verify_proof.c ---- */
+
+struct kw_keyring;
+
+/* Loads a keyring for verify; says what is wrong with it. KW_EXIT_OK or KW_EXIT_FAIL. */
+int kw_cli_load_keyring(const char *path, struct kw_keyring **ret_keyring);
+/* Reads a whole file, up to the buffer's maximum. KW_EXIT_OK or KW_EXIT_FAIL, with a message. */
+int kw_cli_load(const char *command, const char *path, struct kw_bytes *bytes);
+/* The verdict over a proof; an enum kw_exit. */
+int kw_cli_verify_proof(const char *keyring_path, const char *path);

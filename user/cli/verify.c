@@ -14,6 +14,7 @@
 #include <sys/stat.h>
 #include <time.h>
 
+#include <kwitness/limits.h>
 #include <kwitness/verify.h>
 
 #include "user/base/text.h"
@@ -24,7 +25,8 @@
 #define SEGMENT_SUFFIX ".jsonl"
 
 static const char help[] =
-	"usage: kwitness verify --keyring FILE [--partial] [--json] PATH...\n"
+	"usage: kwitness verify --keyring FILE [--partial] [--since FILE] [--json] PATH...\n"
+	"       kwitness verify --keyring FILE --proof FILE\n"
 	"\n"
 	"PATH is a ledger directory, a segment, or '-' for standard input; several are read as one ledger,\n"
 	"in the order given. Says each fault in one line (the first 50, then counts) and a verdict.\n"
@@ -32,11 +34,22 @@ static const char help[] =
 	"\n"
 	"  -k, --keyring FILE   whom to believe: {key id: base64url of the public key}\n"
 	"  -p, --partial        the first line need not be the ledger's first\n"
+	"  -s, --since FILE     the ledger must extend this earlier checkpoint (a signed note)\n"
+	"      --proof FILE     no ledger, but what 'kwitness prove' wrote: one event and its proof\n"
 	"  -j, --json           one JSON object instead\n"
 	"  -h, --help           this text\n";
 
 KW_DEFINE_CLEANUP(struct kw_keyring *, kw_keyring_free)
 KW_DEFINE_CLEANUP(struct kw_verifier *, kw_verifier_free)
+
+/* The command line. */
+struct wish {
+	const char *keyring;
+	const char *since; /* NULL: none */
+	const char *proof; /* NULL: a ledger is verified */
+	bool partial;
+	bool json;
+};
 
 struct job {
 	struct kw_verifier *verifier;
@@ -232,6 +245,18 @@ static const char *plural(uint64_t count)
 	return count == 1 ? "" : "s";
 }
 
+static void print_checkpoints(const struct kw_verify_result *result)
+{
+	if (result->checkpoints)
+		(void)printf(", %" PRIu64 " checkpoint%s (the last covers %" PRIu64 " line%s)",
+			     result->checkpoints, plural(result->checkpoints),
+			     result->checkpoint_size, plural(result->checkpoint_size));
+	if (result->checkpoints_unchecked)
+		(void)printf(", %" PRIu64
+			     " checkpoint%s signed but not comparable with the lines before",
+			     result->checkpoints_unchecked, plural(result->checkpoints_unchecked));
+}
+
 static void print_verdict(const struct kw_verify_result *result, uint64_t faults)
 {
 	if (result->lines == 0) {
@@ -245,10 +270,12 @@ static void print_verdict(const struct kw_verify_result *result, uint64_t faults
 	else
 		(void)printf("NOT sound: ");
 	(void)printf("%" PRIu64 " event%s, sequence %" PRIu64 " to %" PRIu64 ", %" PRIu64
-		     " gap%s declared (%" PRIu64 " record%s lost), %" PRIu64 " fault%s",
+		     " gap%s declared (%" PRIu64 " record%s lost)",
 		     result->lines, plural(result->lines), result->first_sequence,
 		     result->last_sequence, result->gaps, plural(result->gaps), result->gaps_lost,
-		     plural(result->gaps_lost), faults, plural(faults));
+		     plural(result->gaps_lost));
+	print_checkpoints(result);
+	(void)printf(", %" PRIu64 " fault%s", faults, plural(faults));
 	if (faults)
 		(void)printf(" in %" PRIu64 " line%s", result->bad_lines,
 			     plural(result->bad_lines));
@@ -265,6 +292,13 @@ static json_t *count_faults(const struct kw_verify_result *result)
 	return counts;
 }
 
+static json_t *pack_checkpoints(const struct kw_verify_result *result)
+{
+	return json_pack("{s:I, s:I, s:I, s:s}", "good", (json_int_t)result->checkpoints,
+			 "unchecked", (json_int_t)result->checkpoints_unchecked, "lastSize",
+			 (json_int_t)result->checkpoint_size, "lastNote", result->checkpoint_note);
+}
+
 static int print_json(struct job *job, const struct kw_verify_result *result)
 {
 	cleanup_free char *text = NULL;
@@ -273,7 +307,7 @@ static int print_json(struct job *job, const struct kw_verify_result *result)
 
 	for (size_t i = 0; i < sizeof(result->last_hash); i++)
 		(void)snprintf(hash + 2 * i, 3, "%02x", result->last_hash[i]);
-	root = json_pack("{s:b, s:I, s:I, s:I, s:o, s:O, s:I, s:I, s:I, s:s, s:s, s:s, s:I}",
+	root = json_pack("{s:b, s:I, s:I, s:I, s:o, s:O, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:o}",
 			 "sound", job->fault_count == 0, "events", (json_int_t)result->lines,
 			 "badLines", (json_int_t)result->bad_lines, "faultCount",
 			 (json_int_t)job->fault_count, "faultsByKind", count_faults(result),
@@ -281,7 +315,7 @@ static int print_json(struct job *job, const struct kw_verify_result *result)
 			 "lastSequence", (json_int_t)result->last_sequence, "gaps",
 			 (json_int_t)result->gaps, "firstTime", result->first_time, "lastTime",
 			 result->last_time, "lastHash", hash, "gapsLost",
-			 (json_int_t)result->gaps_lost);
+			 (json_int_t)result->gaps_lost, "checkpoints", pack_checkpoints(result));
 	if (root)
 		text = json_dumps(root, JSON_SORT_KEYS | JSON_COMPACT);
 	json_decref(root);
@@ -312,31 +346,41 @@ static int conclude(struct job *job)
 	return code;
 }
 
-static int verify(const char *keyring_path, bool partial, bool json, char **paths)
+static int set_since(struct kw_verifier *verifier, const char *path)
+{
+	cleanup_bytes struct kw_bytes note;
+	const char *reason = NULL;
+	int r;
+
+	kw_bytes_init(&note, KW_LINE_MAX);
+	if (kw_cli_load("verify", path, &note) != KW_EXIT_OK)
+		return KW_EXIT_FAIL;
+	r = kw_verifier_set_since(verifier, path, note.data ? note.data : "", note.length, &reason);
+	/* A checkpoint that nobody vouches for proves nothing, either way. */
+	return r < 0 ? kw_cli_fail(KW_EXIT_FAIL, "verify", "checkpoint %s: %s", path, reason)
+		     : KW_EXIT_OK;
+}
+
+static int verify(const struct wish *wish, char **paths)
 {
 	cleanup(kw_keyring_freep) struct kw_keyring *keyring = NULL;
 	cleanup(kw_verifier_freep) struct kw_verifier *verifier = NULL;
-	struct job job = { .json = json, .shown_at = isatty(STDERR_FILENO) ? time(NULL) : 0 };
-	const char *reason = NULL;
-	int r, code = KW_EXIT_OK;
+	struct job job = { .json = wish->json, .shown_at = isatty(STDERR_FILENO) ? time(NULL) : 0 };
+	int r, code = kw_cli_load_keyring(wish->keyring, &keyring);
 
-	r = kw_keyring_load(keyring_path, &keyring, &reason);
-	if (r == -EBADMSG)
-		return kw_cli_fail(KW_EXIT_FAIL, "verify", "keyring %s: %s", keyring_path, reason);
-	if (r == -ELOOP)
-		return kw_cli_fail(KW_EXIT_FAIL, "verify",
-				   "keyring %s: a symbolic link; name the file itself",
-				   keyring_path);
-	if (r < 0)
-		return kw_cli_fail(KW_EXIT_FAIL, "verify", "keyring %s: %s", keyring_path,
-				   strerror(-r));
-	r = kw_verifier_new(keyring, partial, on_fault, &job, &verifier);
+	if (code != KW_EXIT_OK)
+		return code;
+	r = kw_verifier_new(keyring, wish->partial, on_fault, &job, &verifier);
 	if (r < 0)
 		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s", strerror(-r));
 	job.verifier = verifier;
 	job.faults = json_array();
+	if (wish->since)
+		code = set_since(verifier, wish->since);
 	for (; *paths && code == KW_EXIT_OK; paths++)
 		code = feed_path(&job, *paths);
+	if (code == KW_EXIT_OK && kw_verifier_finish(verifier) < 0)
+		code = kw_cli_fail(KW_EXIT_FAIL, "verify", "%s", strerror(ENOMEM));
 	/* What could not be read to its end gets no verdict. */
 	if (code == KW_EXIT_OK)
 		code = conclude(&job);
@@ -346,29 +390,51 @@ static int verify(const char *keyring_path, bool partial, bool json, char **path
 	return code;
 }
 
+static int check_wish(const struct wish *wish, int paths)
+{
+	if (!wish->keyring)
+		return kw_cli_fail(
+			KW_EXIT_USAGE, "verify",
+			"no keyring given; use --keyring FILE ('kwitness pubkey' prints one)");
+	if (wish->proof && (paths || wish->since || wish->partial || wish->json))
+		return kw_cli_fail(KW_EXIT_USAGE, "verify",
+				   "--proof stands alone, with --keyring; see --help");
+	if (!wish->proof && !paths)
+		return kw_cli_fail(KW_EXIT_USAGE, "verify",
+				   "give a ledger directory, a segment, or '-'; see --help");
+	return KW_EXIT_OK;
+}
+
 int kw_cli_verify(int argc, char **argv)
 {
 	static const struct option options[] = {
 		{ "keyring", required_argument, NULL, 'k' },
 		{ "partial", no_argument, NULL, 'p' },
+		{ "since", required_argument, NULL, 's' },
+		{ "proof", required_argument, NULL, 'P' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	const char *keyring = NULL;
-	bool partial = false, json = false;
-	int option;
+	struct wish wish = { .keyring = NULL };
+	int option, code;
 
-	while ((option = getopt_long(argc, argv, "k:pjh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "k:ps:jh", options, NULL)) != -1) {
 		switch (option) {
 		case 'k':
-			keyring = optarg;
+			wish.keyring = optarg;
 			break;
 		case 'p':
-			partial = true;
+			wish.partial = true;
+			break;
+		case 's':
+			wish.since = optarg;
+			break;
+		case 'P':
+			wish.proof = optarg;
 			break;
 		case 'j':
-			json = true;
+			wish.json = true;
 			break;
 		case 'h':
 			return kw_cli_output("verify", help, strlen(help));
@@ -376,12 +442,9 @@ int kw_cli_verify(int argc, char **argv)
 			return KW_EXIT_USAGE;
 		}
 	}
-	if (!keyring)
-		return kw_cli_fail(
-			KW_EXIT_USAGE, "verify",
-			"no keyring given; use --keyring FILE ('kwitness pubkey' prints one)");
-	if (optind == argc)
-		return kw_cli_fail(KW_EXIT_USAGE, "verify",
-				   "give a ledger directory, a segment, or '-'; see --help");
-	return verify(keyring, partial, json, argv + optind);
+	code = check_wish(&wish, argc - optind);
+	if (code != KW_EXIT_OK)
+		return code;
+	return wish.proof ? kw_cli_verify_proof(wish.keyring, wish.proof)
+			  : verify(&wish, argv + optind);
 }

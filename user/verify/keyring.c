@@ -143,3 +143,12 @@ const unsigned char *kw_keyring_find(const struct kw_keyring *keyring, const cha
 	}
 	return NULL;
 }
+
+const unsigned char *kw_keyring_entry(const struct kw_keyring *keyring, size_t index,
+				      const char **ret_id)
+{
+	if (index >= keyring->count)
+		return NULL;
+	*ret_id = keyring->entries[index].id;
+	return keyring->entries[index].key;
+}

@@ -169,6 +169,8 @@ int kw_line_parse(const char *text, size_t length, struct kw_line *ret_line,
 	ret_line->source = values[SOURCE];
 	ret_line->time = values[TIME];
 	ret_line->is_gap = kw_read_equals(values[TYPE], KW_TYPE_GAP);
+	ret_line->is_checkpoint = kw_read_equals(values[TYPE], KW_TYPE_CHECKPOINT);
+	ret_line->data = values[DATA];
 	ret_line->gap_lost = ret_line->is_gap ? gap_lost(values[DATA]) : 0;
 	return 0;
 }

@@ -15,6 +15,10 @@ struct kw_signature {
 	unsigned char bytes[64];
 };
 
+/* The keyring's keys, one after the other; NULL behind the last. Borrowed. */
+const unsigned char *kw_keyring_entry(const struct kw_keyring *keyring, size_t index,
+				      const char **ret_id);
+
 /* A DSSE envelope with our payload type. */
 struct kw_envelope {
 	unsigned char material[32];
@@ -53,6 +57,8 @@ struct kw_line {
 	struct kw_span time;
 	bool is_gap;
 	uint64_t gap_lost; /* exact losses of a gap event; 0 otherwise */
+	bool is_checkpoint;
+	struct kw_span data;
 };
 
 /* Checks everything about a line (without newline) that needs no key and no neighbour.

@@ -16,10 +16,12 @@
 #include <string.h>
 
 #include "user/base/clock.h"
-#include "user/verify/signed.h"
+#include "user/verify/note.h"
 
 /* Holes that are remembered. Above: the oldest is reported at once. */
 #define HOLES_MAX 64
+
+KW_DEFINE_CLEANUP(struct kw_verifier *, kw_verifier_free)
 
 struct hole {
 	uint64_t from, to; /* both missing, and all between */
@@ -48,39 +50,20 @@ struct kw_verifier {
 	struct kw_bytes source;
 	struct hole holes[HOLES_MAX];
 	size_t hole_count;
+	struct kw_checkpoints checkpoints;
+	const char *since_name; /* borrowed; NULL: none */
 	struct kw_verify_result result;
 };
-
-const char *kw_fault_name(enum kw_fault fault)
-{
-	static const char *const names[KW_FAULT_COUNT_] = {
-		[KW_FAULT_MALFORMED] = "malformed",
-		[KW_FAULT_TOO_LONG] = "too_long",
-		[KW_FAULT_TORN] = "torn",
-		[KW_FAULT_UNSIGNED] = "unsigned",
-		[KW_FAULT_UNKNOWN_KEY] = "unknown_key",
-		[KW_FAULT_SIGNATURE] = "signature",
-		[KW_FAULT_DIGEST] = "digest",
-		[KW_FAULT_CHAIN] = "chain",
-		[KW_FAULT_SEQUENCE_MISSING] = "sequence_missing",
-		[KW_FAULT_SEQUENCE_REPEATED] = "sequence_repeated",
-		[KW_FAULT_SEQUENCE_ORDER] = "sequence_order",
-		[KW_FAULT_SOURCE] = "source",
-		[KW_FAULT_START] = "start",
-	};
-
-	return (unsigned int)fault < KW_FAULT_COUNT_ ? names[fault] : NULL;
-}
 
 int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fault_fn callback,
 		    void *context, struct kw_verifier **ret_verifier)
 {
-	struct kw_verifier *verifier;
+	cleanup(kw_verifier_freep) struct kw_verifier *verifier = NULL;
 
 	if (sodium_init() < 0)
 		return -EIO;
 	verifier = calloc(1, sizeof(*verifier));
-	if (!verifier)
+	if (!verifier || kw_history_init(&verifier->checkpoints.history) < 0)
 		return -ENOMEM;
 	verifier->keyring = keyring;
 	verifier->allow_partial = allow_partial;
@@ -90,7 +73,7 @@ int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fau
 	kw_bytes_init(&verifier->line, KW_LINE_MAX);
 	kw_bytes_init(&verifier->scratch, 2 * KW_LINE_MAX);
 	kw_bytes_init(&verifier->source, KW_LINE_MAX);
-	*ret_verifier = verifier;
+	*ret_verifier = take_ptr(verifier);
 	return 0;
 }
 
@@ -102,6 +85,7 @@ void kw_verifier_free(struct kw_verifier *verifier)
 	kw_bytes_done(&verifier->line);
 	kw_bytes_done(&verifier->scratch);
 	kw_bytes_done(&verifier->source);
+	kw_history_done(&verifier->checkpoints.history);
 	free(verifier);
 }
 
@@ -284,6 +268,28 @@ static void count_good(struct kw_verifier *verifier, const struct kw_line *line)
 		result->gaps_lost = UINT64_MAX;
 }
 
+static int check_checkpoint(struct kw_verifier *verifier, const struct kw_line *line)
+{
+	struct kw_verify_result *result = &verifier->result;
+	enum kw_fault fault;
+	char detail[200];
+	int r = kw_checkpoints_check(&verifier->checkpoints, line, verifier->keyring,
+				     &verifier->scratch, &fault, detail, sizeof(detail));
+
+	if (r == KW_CHECKPOINT_BAD) {
+		report(verifier, fault, line->sequence, detail);
+	} else if (r == KW_CHECKPOINT_UNCHECKED) {
+		result->checkpoints_unchecked++;
+	} else if (r == KW_CHECKPOINT_GOOD) {
+		result->checkpoints++;
+		result->checkpoint_size = verifier->checkpoints.last_size;
+		if (verifier->scratch.length < sizeof(result->checkpoint_note))
+			memcpy(result->checkpoint_note, verifier->scratch.data,
+			       verifier->scratch.length + 1);
+	}
+	return r < 0 ? r : 0;
+}
+
 /* A well-formed line. */
 static int check_parsed(struct kw_verifier *verifier, const struct kw_line *line)
 {
@@ -308,7 +314,21 @@ static int check_parsed(struct kw_verifier *verifier, const struct kw_line *line
 	if (r < 0)
 		return r;
 	count_good(verifier, line);
-	return 0;
+	return line->is_checkpoint ? check_checkpoint(verifier, line) : 0;
+}
+
+/* The line as a leaf, whatever it is; the chain's hash of it is known. */
+static void remember(struct kw_verifier *verifier, const char *text, size_t length)
+{
+	struct kw_checkpoints *checkpoints = &verifier->checkpoints;
+
+	if (!verifier->started && verifier->highest == 1) {
+		memcpy(checkpoints->first, verifier->result.last_hash, sizeof(checkpoints->first));
+		checkpoints->has_first = true;
+	} else if (!verifier->started) {
+		checkpoints->lost = true; /* what stood before is not here */
+	}
+	kw_history_add(&checkpoints->history, text, length);
 }
 
 static int check_line(struct kw_verifier *verifier, const char *text, size_t length)
@@ -330,6 +350,7 @@ static int check_line(struct kw_verifier *verifier, const char *text, size_t len
 	if (r < 0)
 		return r;
 	(void)crypto_hash_sha256(verifier->result.last_hash, (const unsigned char *)text, length);
+	remember(verifier, text, length);
 	return 0;
 }
 
@@ -360,6 +381,7 @@ static int take_line(struct kw_verifier *verifier, const char *text, size_t leng
 						length);
 		(void)crypto_hash_sha256_final(&verifier->long_hash, verifier->result.last_hash);
 		report(verifier, KW_FAULT_TOO_LONG, 0, "longer than 1 MiB");
+		verifier->checkpoints.lost = true; /* its leaf is not known */
 		assume_number(verifier, 0);
 	} else {
 		r = check_line(verifier, text, length);
@@ -448,4 +470,31 @@ int kw_verifier_end_of_file(struct kw_verifier *verifier)
 void kw_verifier_result(const struct kw_verifier *verifier, struct kw_verify_result *ret_result)
 {
 	*ret_result = verifier->result;
+}
+
+int kw_verifier_set_since(struct kw_verifier *verifier, const char *name, const char *note,
+			  size_t length, const char **ret_reason)
+{
+	struct kw_checkpoints *checkpoints = &verifier->checkpoints;
+	int r = kw_note_read(note, length, verifier->keyring, &checkpoints->since, ret_reason);
+
+	if (r < 0)
+		return r;
+	verifier->since_name = name;
+	checkpoints->history.milestone = checkpoints->since.size;
+	return 0;
+}
+
+int kw_verifier_finish(struct kw_verifier *verifier)
+{
+	struct kw_checkpoints *checkpoints = &verifier->checkpoints;
+	char detail[200];
+	int r;
+
+	if (!verifier->since_name || kw_checkpoints_extends(checkpoints, detail, sizeof(detail)))
+		return 0;
+	r = set_file(verifier, verifier->since_name);
+	if (r == 0)
+		report_at(verifier, KW_FAULT_SINCE, 1, checkpoints->since.size, detail);
+	return r;
 }

@@ -64,3 +64,21 @@ int kw_material_extension(struct kw_span value, struct kw_bytes *out) kw_must_ch
 /* Whether name may stand in signedextattrs: [a-z0-9]+, no core attribute, not dssematerial,
  * signedextattrs, data or data_base64. */
 bool kw_material_may_sign(const char *name, size_t length);
+
+/* ---- prover.c: from a ledger's lines to the proof of one of them ---- */
+
+struct kw_prover;
+
+/* Bytes of a wanted event's id, with its NUL. */
+#define KW_PROVER_WANTED_MAX 256
+
+/* wanted: a sequence in digits, else an event's id. 0, -EINVAL: neither, -errno. */
+int kw_prover_new(const char *wanted, struct kw_prover **ret_prover) kw_must_check;
+void kw_prover_free(struct kw_prover *prover);
+/* The next line, without its newline, from the ledger's first on. 1: the proof is whole, 0: go on,
+ * -errno. */
+int kw_prover_feed(struct kw_prover *prover, const char *line, size_t length) kw_must_check;
+/* Whether the wanted event was met. */
+bool kw_prover_found(const struct kw_prover *prover);
+/* Appends the proof. 0; -ENODATA: it is not whole; -errno. */
+int kw_prover_append(const struct kw_prover *prover, struct kw_bytes *out) kw_must_check;
