@@ -25,12 +25,11 @@ _Static_assert((KW_CGROUP_PATH_BYTES & (KW_CGROUP_PATH_BYTES - 1)) == 0, "used a
  * Copies the names from node up to, not including, the root, each with its NUL; all that is not used
  * is zero. Sets KW_CGROUP_TRUNCATED when a name did not fit or could not be read, and counts it.
  * Unrolled: verifiers up to 6.1 refuse a loop whose back edge is not a jump (check_cfg()), and how a
- * loop is laid out is the compiler's affair. Not inlined: there are three callers.
+ * loop is laid out is the compiler's affair. Not inlined: there are several callers.
  */
 static __noinline void read_path(struct kernfs_node *node, struct kw_cgroup_ref *ref,
-				 enum kw_record_kind kind)
+				 enum kw_record_kind kind, struct scratch *scratch)
 {
-	struct scratch *scratch = only_entry(&scratches);
 	struct kernfs_node *parent = NULL;
 	__u64 used = 0, at;
 	int depth;
@@ -67,9 +66,9 @@ static __noinline void read_path(struct kernfs_node *node, struct kw_cgroup_ref 
 	bpf_probe_read_kernel(ref->path, sizeof(ref->path), scratch->path);
 }
 
-/* Fills a cleared ref. kind: for which record a shortened path is counted. */
-static __always_inline void read_cgroup(struct cgroup *cgroup, struct kw_cgroup_ref *ref,
-					enum kw_record_kind kind)
+/* Fills a cleared ref. kind: for which record a shortened path is counted. scratch: nobody else's. */
+static __always_inline void read_cgroup_with(struct cgroup *cgroup, struct kw_cgroup_ref *ref,
+					     enum kw_record_kind kind, struct scratch *scratch)
 {
 	struct kernfs_node *node;
 
@@ -85,7 +84,14 @@ static __always_inline void read_cgroup(struct cgroup *cgroup, struct kw_cgroup_
 	ref->flags = KW_CGROUP_KNOWN;
 	if (!is_default_hierarchy(cgroup))
 		ref->flags |= KW_CGROUP_V1;
-	read_path(node, ref, kind);
+	read_path(node, ref, kind, scratch);
+}
+
+/* The same under oom_lock, where one scratch is enough for all. */
+static __always_inline void read_cgroup(struct cgroup *cgroup, struct kw_cgroup_ref *ref,
+					enum kw_record_kind kind)
+{
+	read_cgroup_with(cgroup, ref, kind, only_entry(&scratches));
 }
 
 /* The task's css of the memory controller; NULL when that is disabled. */

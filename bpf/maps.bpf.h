@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 /*
- * All maps, once. State lives in maps only (no .bss, no .rodata): so that programs of one run and
- * the daemon of the next can share it through pins.
+ * All maps, once; weak, so that the linker makes one of what each object brings. State lives in maps
+ * only (no .bss, no .rodata): so that programs of one run and the daemon of the next can share it
+ * through pins.
  */
 #include "vmlinux.h"
 #include <bpf/bpf_helpers.h>
@@ -51,7 +52,30 @@ struct zeros {
 struct {
 	__uint(type, BPF_MAP_TYPE_RINGBUF);
 	__uint(max_entries, KW_EVIDENCE_RING_BYTES);
-} evidence SEC(".maps");
+} evidence __weak SEC(".maps");
+
+/* What comes in volume. Its writers may hold a runqueue's lock, so nobody is woken: it is polled. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, KW_BULK_RING_BYTES);
+} bulk __weak SEC(".maps");
+
+/* Per cgroup (64-bit kernfs id): its throttling. Allocated at load, because the hooks hold a runqueue's
+ * lock, and an allocation could want to wake a task. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_THROTTLES_MAX);
+	__type(key, __u64);
+	__type(value, struct kw_throttle);
+} throttles __weak SEC(".maps");
+
+/* Per cgroup: the last episode whose end was told. Written by the daemon; outlives it. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_THROTTLES_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} throttles_told __weak SEC(".maps");
 
 /* [kind * KW_LOSS_REASON_COUNT_ + reason], only ever counted up. */
 struct {
@@ -59,7 +83,7 @@ struct {
 	__uint(max_entries, KW_RECORD_KIND_COUNT_ *KW_LOSS_REASON_COUNT_);
 	__type(key, __u32);
 	__type(value, __u64);
-} losses SEC(".maps");
+} losses __weak SEC(".maps");
 
 /* What of losses has been declared; the daemon's, kept here so that it outlives the daemon. */
 struct {
@@ -67,7 +91,7 @@ struct {
 	__uint(max_entries, KW_RECORD_KIND_COUNT_ *KW_LOSS_REASON_COUNT_);
 	__type(key, __u32);
 	__type(value, __u64);
-} losses_told SEC(".maps");
+} losses_told __weak SEC(".maps");
 
 /* Per cgroup (64-bit kernfs id): counts that survive a lost record. */
 struct {
@@ -76,35 +100,35 @@ struct {
 	__uint(map_flags, BPF_F_NO_PREALLOC);
 	__type(key, __u64);
 	__type(value, struct kw_cgroup_counts);
-} counts SEC(".maps");
+} counts __weak SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct kw_bpf_state);
-} state SEC(".maps");
+} state __weak SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct kw_pin_meta);
-} meta SEC(".maps");
+} meta __weak SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct incident);
-} incidents SEC(".maps");
+} incidents __weak SEC(".maps");
 
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, 1);
 	__type(key, __u32);
 	__type(value, struct scratch);
-} scratches SEC(".maps");
+} scratches __weak SEC(".maps");
 
 /* Never written: what memory is cleared with, in one helper call instead of hundreds of stores. */
 struct {
@@ -113,7 +137,7 @@ struct {
 	__uint(map_flags, BPF_F_RDONLY_PROG);
 	__type(key, __u32);
 	__type(value, struct zeros);
-} zeros SEC(".maps");
+} zeros __weak SEC(".maps");
 
 /* The single entry of an array map. The verifier wants the NULL check; it never happens. */
 static __always_inline void *only_entry(void *map)

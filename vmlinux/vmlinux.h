@@ -33,6 +33,7 @@ enum { false = 0, true = 1 };
 enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
+	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
 	BPF_MAP_TYPE_RINGBUF = 27, /* 5.8 */
 };
 
@@ -59,10 +60,11 @@ struct bpf_raw_tracepoint_args {
 
 #pragma clang attribute push(__attribute__((preserve_access_index)), apply_to = record)
 
-/* arch/x86/include/asm/ptrace.h: what PT_REGS_PARM1 and 2 read */
+/* arch/x86/include/asm/ptrace.h: what PT_REGS_PARM1, 2 and PT_REGS_RC read */
 struct pt_regs {
 	unsigned long di;
 	unsigned long si;
+	unsigned long ax;
 };
 
 /* arch/arm64/include/uapi/asm/ptrace.h */
@@ -174,6 +176,35 @@ struct mm_struct {
 	struct task_struct *owner;
 };
 
+/* kernel/sched/sched.h */
+struct task_group;
+
+struct rq {
+	u64 clock;
+	int cpu;
+};
+
+struct cfs_rq {
+	struct rq *rq;
+	struct task_group *tg;
+	u64 throttled_clock;
+	int throttled; /* a bit field since 6.18: only through BPF_CORE_READ_BITFIELD_PROBED() */
+};
+
+struct cfs_bandwidth {
+	s64 period; /* ktime_t */
+	u64 quota;
+	int nr_periods;
+	int nr_throttled;
+	u64 throttled_time;
+};
+
+struct task_group {
+	struct cgroup_subsys_state css;
+	struct task_group *parent;
+	struct cfs_bandwidth cfs_bandwidth;
+};
+
 /* include/linux/sched.h */
 struct task_struct {
 	int pid;
@@ -183,6 +214,7 @@ struct task_struct {
 	struct task_struct *group_leader;
 	struct signal_struct *signal;
 	const struct cred *real_cred;
+	struct task_group *sched_task_group;
 	struct css_set *cgroups;
 	u64 start_boottime; /* real_start_time before 5.5: older than the ring buffer */
 	char comm[16];

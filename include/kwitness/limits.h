@@ -28,6 +28,41 @@
  */
 #define KW_EVIDENCE_RING_BYTES (512 * 1024)
 
+/*
+ * Bulk ring: what is sent for its volume and not as evidence (throttle episodes). Never shared with
+ * evidence. A record takes about 1.3 KiB, so 256 KiB hold 200. At the cap: as above.
+ */
+#define KW_BULK_RING_BYTES (256 * 1024)
+
+/*
+ * Records that one cgroup may put into the bulk ring within a window. An episode takes two, and one
+ * more each ten seconds; episodes are at least a second apart. Above: loss[kind][KW_LOSS_BUDGET].
+ */
+#define KW_BULK_BUDGET_RECORDS 12
+#define KW_BULK_BUDGET_WINDOW_NS 10000000000ULL
+
+/*
+ * Cgroups whose CPU throttling is followed at one time, 1.3 KiB each in the kernel, allocated at load
+ * because the hooks may not allocate. At the cap: loss[THROTTLE][KW_LOSS_MAP_FULL], once a stall.
+ */
+#define KW_THROTTLES_MAX 2048
+
+/* An episode of throttling is over when nothing was throttled for so long; it is told again as long. */
+#define KW_THROTTLE_QUIET_NS 1000000000ULL
+#define KW_THROTTLE_CONTINUE_NS 10000000000ULL
+
+/*
+ * A runqueue that is throttled is let go on within some periods, of at most a second each, as many as
+ * its tasks have overdrawn. One that is not after so long never will be: its cgroup is gone.
+ */
+#define KW_THROTTLE_STUCK_NS 30000000000ULL
+
+/* Stall lengths: bucket n counts those below 2^n us, the last one all that are longer. */
+#define KW_THROTTLE_BUCKETS 24
+
+/* CPUs whose runqueues are told apart, 64 a word. Above: not in the set, KW_THROTTLE_MORE_CPUS is set. */
+#define KW_THROTTLE_CPU_WORDS 16
+
 /* Cgroups with in-kernel counts at one time. At the cap: loss[kind][KW_LOSS_MAP_FULL]. */
 #define KW_CGROUP_COUNTS_MAX 8192
 

@@ -21,6 +21,7 @@
 enum kw_record_kind {
 	KW_RECORD_OOM_KILL = 1, /* one marked victim, complete in itself */
 	KW_RECORD_OOM_END = 2,	/* one OOM is over: counts and counters before and after */
+	KW_RECORD_THROTTLE = 3, /* CPU bandwidth throttling of a cgroup begins, goes on, is over */
 	KW_RECORD_KIND_COUNT_
 };
 
@@ -32,6 +33,8 @@ enum kw_hook {
 	KW_HOOK_RAW_TP_MARK_VICTIM = 3,
 	KW_HOOK_FENTRY_OOM_KILL_ONE = 4, /* __oom_kill_process */
 	KW_HOOK_KPROBE_OOM_KILL_ONE = 5,
+	KW_HOOK_FENTRY_THROTTLE = 6, /* throttle_cfs_rq, unthrottle_cfs_rq */
+	KW_HOOK_KPROBE_THROTTLE = 7,
 	KW_HOOK_COUNT_
 };
 
@@ -40,6 +43,7 @@ enum kw_loss_reason {
 	KW_LOSS_RING_FULL = 0,	    /* the record is gone; its counts are in the maps */
 	KW_LOSS_MAP_FULL = 1,	    /* a per-cgroup count is gone; the record went out */
 	KW_LOSS_PATH_TRUNCATED = 2, /* the record went out with a shortened path */
+	KW_LOSS_BUDGET = 3,	    /* the cgroup had sent its share; its counts are in the maps */
 	KW_LOSS_REASON_COUNT_
 };
 
@@ -199,3 +203,67 @@ struct kw_cgroup_counts {
 	__u64 oom_kill_local; /* memory.events.local oom_kill as last seen in the kernel */
 };
 _Static_assert(sizeof(struct kw_cgroup_counts) == 32, "counts layout");
+
+/* ---- CPU bandwidth throttling (kernel/sched/fair.c) ---- */
+
+enum kw_throttle_phase {
+	KW_THROTTLE_START = 1,
+	KW_THROTTLE_CONTINUE = 2,
+	KW_THROTTLE_END = 3,
+};
+
+/* Of one cgroup, since it was first seen throttled; only ever counted up. */
+struct kw_throttle_totals {
+	__u64 throttles;   /* runqueues that were throttled */
+	__u64 unthrottles; /* runqueues that were let go on */
+	/* Runqueue clock at unthrottle less throttled_clock, summed up: what the kernel itself adds to
+	 * throttled_time. */
+	__u64 stalled_ns;
+	__u64 histogram[KW_THROTTLE_BUCKETS]; /* of the stalls' lengths */
+};
+
+/* struct cfs_bandwidth of the cgroup, as the kernel counts (cpu.stat) and as it is set (cpu.max). */
+struct kw_bandwidth {
+	__u64 throttled_ns;
+	__u64 quota_ns; /* KW_UNLIMITED: "max" */
+	__u64 period_ns;
+	__u32 periods;		 /* nr_periods: an int, wraps */
+	__u32 throttled_periods; /* nr_throttled */
+};
+
+enum kw_throttle_flags {
+	KW_THROTTLE_MORE_CPUS = 1 << 0, /* a CPU beyond the set's end was throttled */
+};
+
+/* The episode of one cgroup that is under way or was the last. Also the value of map "throttles",
+ * which several CPUs write: counts are exact, comm is whichever came last. */
+struct kw_throttle {
+	__u64 episode; /* same numbering as header.number */
+	__u64 begin_boot_ns;
+	__u64 last_boot_ns; /* of the last throttle or unthrottle */
+	__u64 next_boot_ns; /* when it is told again */
+	struct kw_throttle_totals totals;
+	struct kw_throttle_totals before; /* totals when the episode began */
+	struct kw_bandwidth bandwidth;
+	struct kw_bandwidth bandwidth_before;
+	__u64 cpus[KW_THROTTLE_CPU_WORDS]; /* set of CPUs whose runqueue was throttled */
+	char comm[KW_COMM_BYTES];	   /* who ran last into it; empty: nobody of this cgroup */
+	__u32 flags;			   /* enum kw_throttle_flags */
+	__u32 hook;			   /* enum kw_hook */
+	__u64 window_boot_ns;		   /* budget: when the window ends */
+	__u32 window_records;
+	__u32 pad;
+	struct kw_cgroup_ref cgroup;
+};
+
+struct kw_record_throttle {
+	struct kw_record_header header;
+	__u32 phase; /* enum kw_throttle_phase */
+	__u32 pad;
+	struct kw_throttle throttle;
+};
+
+_Static_assert(sizeof(struct kw_throttle_totals) == 24 + 8 * KW_THROTTLE_BUCKETS, "totals layout");
+_Static_assert(sizeof(struct kw_bandwidth) == 32, "bandwidth layout");
+_Static_assert(sizeof(struct kw_throttle) == 1232, "throttle layout");
+_Static_assert(sizeof(struct kw_record_throttle) == 1272, "throttle record layout");

@@ -93,7 +93,8 @@ static void read_kmsg(int fd)
 	ssize_t length;
 
 	/* One record a read; EPIPE: records were overwritten before we read them. */
-	while ((length = read(fd, record, sizeof(record) - 1)) > 0 || (length < 0 && errno == EPIPE)) {
+	while ((length = read(fd, record, sizeof(record) - 1)) > 0 ||
+	       (length < 0 && errno == EPIPE)) {
 		if (length < 0)
 			continue;
 		record[length] = '\0';
@@ -193,7 +194,8 @@ int main(int argc, char **argv)
 		return 3;
 	}
 	fds[LEDGER] = (struct pollfd){ kw_cursor_fd(cursor), POLLIN, 0 };
-	fds[KMSG] = (struct pollfd){ open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), POLLIN, 0 };
+	fds[KMSG] =
+		(struct pollfd){ open("/dev/kmsg", O_RDONLY | O_NONBLOCK | O_CLOEXEC), POLLIN, 0 };
 	if (fds[KMSG].fd >= 0)
 		(void)lseek(fds[KMSG].fd, 0, SEEK_END);
 	fds[PEER] = (struct pollfd){ -1, POLLIN, 0 };

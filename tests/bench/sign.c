@@ -77,7 +77,8 @@ static void bare_batch(const unsigned char *secret)
 	}
 }
 
-static void measure(struct subject *subject, const struct kw_key *key, const char *what, double seconds)
+static void measure(struct subject *subject, const struct kw_key *key, const char *what,
+		    double seconds)
 {
 	unsigned char public[crypto_sign_PUBLICKEYBYTES], secret[crypto_sign_SECRETKEYBYTES];
 	uint64_t ours = 0, peer = 0, key_only = 0, signed_lines = 0, bare = 0, by_key = 0;
@@ -113,21 +114,37 @@ static void fill_path(struct kw_identity *identity, const char *path, uint64_t i
 	(void)snprintf(identity->path, sizeof(identity->path), "%s", path);
 }
 
+static struct kw_gate_message guest = { .kind = KW_GATE_FRAME,
+					.content_version = 0x100,
+					.guest_pid = 42,
+					.guest_monotonic_ns = 123456789,
+					.comm_bytes = 4,
+					.comm = "bash",
+					.probe_bytes = 15,
+					.probe_source = "process.spawned" };
+static struct kw_record_oom_kill kill = {
+	.header = { .version = KW_RECORD_VERSION,
+		    .kind = KW_RECORD_OOM_KILL,
+		    .number = 1,
+		    .hook = KW_HOOK_RAW_TP_MARK_VICTIM },
+	.oom = { .incident = 1,
+		 .flags = KW_OOM_OWNER_KNOWN,
+		 .constraint = 3,
+		 .limit_pages = 4096,
+		 .trigger = { .tgid = 10, .tid = 10, .comm = "hog" },
+		 .owner_state = { .flags = KW_MEMCG_KNOWN } },
+	.victim = { .task = { .tgid = 10, .tid = 10, .comm = "hog" }, .flags = KW_VICTIM_MM_KNOWN },
+	.member = 1,
+};
+
 int main(int argc, char **argv)
 {
-	static struct kw_gate_message guest = { .kind = KW_GATE_FRAME, .content_version = 0x100, .guest_pid = 42,
-						.guest_monotonic_ns = 123456789, .comm_bytes = 4, .comm = "bash",
-						.probe_bytes = 15, .probe_source = "process.spawned" };
-	static struct kw_record_oom_kill kill = {
-		.header = { .version = KW_RECORD_VERSION, .kind = KW_RECORD_OOM_KILL, .number = 1, .hook = KW_HOOK_RAW_TP_MARK_VICTIM },
-		.oom = { .incident = 1, .flags = KW_OOM_OWNER_KNOWN, .constraint = 3, .limit_pages = 4096,
-			 .trigger = { .tgid = 10, .tid = 10, .comm = "hog" }, .owner_state = { .flags = KW_MEMCG_KNOWN } },
-		.victim = { .task = { .tgid = 10, .tid = 10, .comm = "hog" }, .flags = KW_VICTIM_MM_KNOWN }, .member = 1,
-	};
 	static struct kw_attributed attributed;
 	struct kw_observation observation = { .received_real_ns = 1795400000ULL * KW_NSEC_PER_SEC };
-	struct kw_finding finding = { .attributed = &attributed, .incident_id = "00000000-0000-8000-8000-000000000000" };
-	struct kw_attest_options options = { .source = "/kwitness/bench", .clock = &kw_clock_system };
+	struct kw_finding finding = { .attributed = &attributed,
+				      .incident_id = "00000000-0000-8000-8000-000000000000" };
+	struct kw_attest_options options = { .source = "/kwitness/bench",
+					     .clock = &kw_clock_system };
 	unsigned char seed[32] = { 1 };
 	struct kw_key *key = NULL;
 	struct kw_ledger_found found;

@@ -37,6 +37,9 @@ FNR == 1 {
 		bad("of another room only its " other ".h")
 	}
 }
+/^#include "bpf\// && room != "capture" {
+	bad("only capture may know of bpf/")
+}
 function bad(why) {
 	printf "%s:%d: %s: %s\n", FILENAME, FNR, $2, why
 	errors++

@@ -26,6 +26,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_path(&observation.kill->oom.owner);
 		check_path(&observation.kill->oom.trigger_cgroup);
 		fuzz_assert(memchr(observation.kill->victim.task.comm, 0, KW_COMM_BYTES));
+	} else if (observation.kind == KW_OBSERVATION_THROTTLE) {
+		fuzz_assert(size == sizeof(*observation.throttle));
+		check_path(&observation.throttle->throttle.cgroup);
+		fuzz_assert(memchr(observation.throttle->throttle.comm, 0, KW_COMM_BYTES));
 	} else {
 		fuzz_assert(observation.kind == KW_OBSERVATION_OOM_END);
 		fuzz_assert(size == sizeof(*observation.end));

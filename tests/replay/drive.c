@@ -10,6 +10,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <inttypes.h>
+#include <limits.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -108,14 +109,19 @@ static int apply_snapshots(struct replay_run *run)
 static int write_cells(const struct replay_case *test)
 {
 	cleanup_close int directory = kw_file_open_directory(CELLS, 0700);
-	char name[32];
+	char name[NAME_MAX];
 	int r = 0;
 
 	if (directory < 0)
 		return directory;
 	for (size_t i = 0; r == 0 && i < test->cell_count; i++) {
-		(void)snprintf(name, sizeof(name), "%zu.json", i);
-		r = kw_file_replace(directory, name, test->cells[i], strlen(test->cells[i]), 0600);
+		const char *text = strchr(test->cells[i], ' ');
+
+		if (!text)
+			return -EBADMSG;
+		(void)snprintf(name, sizeof(name), "%.*s", (int)(text - test->cells[i]),
+			       test->cells[i]);
+		r = kw_file_replace(directory, name, text + 1, strlen(text + 1), 0600);
 	}
 	return r;
 }

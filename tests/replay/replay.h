@@ -38,7 +38,7 @@ struct replay_case {
 	size_t victim_count;
 	uint32_t victims[REPLAY_VICTIMS_MAX]; /* who died, in the victims' own words; sorted */
 	size_t cell_count;
-	char *cells[REPLAY_CELLS_MAX]; /* texts of cell files */
+	char *cells[REPLAY_CELLS_MAX]; /* "NAME TEXT" of cell files */
 	struct kw_bytes cgroupfs;      /* what the reader sees, and when */
 	size_t record_count;
 	struct replay_record *records;

@@ -69,7 +69,7 @@ static void read_kill(struct replay_told *told, const json_t *event, const json_
 
 	(void)snprintf(kill->id, sizeof(kill->id), "%s", string(event, "id"));
 	(void)snprintf(kill->incident, sizeof(kill->incident), "%s", string(data, "incident"));
-	kill->tgid = (uint32_t)json_integer_value(
+	kill->tgid = (uint32_t)json_number_value(
 		json_object_get(json_object_get(data, "victim"), "tgid"));
 }
 
@@ -81,7 +81,7 @@ static void read_incident(struct replay_told *told, const json_t *data)
 	(void)snprintf(incident->id, sizeof(incident->id), "%s", string(data, "incident"));
 	(void)snprintf(incident->result, sizeof(incident->result), "%s", string(verdict, "result"));
 	(void)snprintf(incident->words, sizeof(incident->words), "%s", string(verdict, "words"));
-	incident->kills = (uint32_t)json_integer_value(json_object_get(data, "kills"));
+	incident->kills = (uint32_t)json_number_value(json_object_get(data, "kills"));
 }
 
 static void read_gap(struct replay_told *told, const json_t *data)
@@ -91,10 +91,12 @@ static void read_gap(struct replay_told *told, const json_t *data)
 			strcmp(string(data, "kind"), kw_gap_kind_name((enum kw_gap_kind)kind)) == 0;
 }
 
+/* Numbers as doubles: a forged counter may be above 2^63, which jansson refuses as an integer. */
 static int read_line(struct replay_told *told, const char *line, size_t length,
 		     char ret_id[static 40])
 {
-	cleanup(json_decrefp) json_t *event = json_loadb(line, length, 0, NULL);
+	cleanup(json_decrefp)
+		json_t *event = json_loadb(line, length, JSON_DECODE_INT_AS_REAL, NULL);
 	const json_t *data = json_object_get(event, "data");
 	const char *type = string(event, "type");
 

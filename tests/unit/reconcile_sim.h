@@ -251,6 +251,7 @@ static inline int sim_observe_end(struct sim *sim, const struct sim_oom *oom, ui
 	*end = *template;
 	attributed->observation = &observation;
 	sim_context(sim, oom, incident, &end->oom, attributed);
+	end->oom.flags &= ~(__u32)KW_OOM_GROUP_KILL; /* not decided yet when the OOM begins */
 	r = kw_reconcile_observe(sim->reconcile, attributed);
 	free(attributed);
 	free(end);

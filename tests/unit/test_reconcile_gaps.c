@@ -153,6 +153,7 @@ static void test_lost(void **state)
 		{ KW_LOST_MAP_FULL, 41, "kernel", "the map was full" },
 		{ KW_LOST_PATH_TRUNCATED, 0, "kernel", "nothing else is missing" },
 		{ KW_LOST_MALFORMED, 41, "ring", "layout" },
+		{ KW_LOST_BUDGET, 41, "kernel", "had sent its share" },
 	};
 	struct sim sim;
 

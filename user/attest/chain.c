@@ -126,6 +126,7 @@ static void derive_id(const struct kw_chain_head *head, const char *sequence, co
 
 	memcpy(input, head->hash, KW_DIGEST_BYTES);
 	memcpy(input + KW_DIGEST_BYTES, sequence, SEQUENCE_DIGITS);
+	/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): bytes to hash, not a string */
 	memcpy(input + KW_DIGEST_BYTES + SEQUENCE_DIGITS, type, type_length);
 	kw_digest_sha256(input, KW_DIGEST_BYTES + SEQUENCE_DIGITS + type_length, digest);
 	digest[6] = (unsigned char)((digest[6] & 0x0f) | 0x80);

@@ -41,6 +41,8 @@ int kw_event_make(const struct kw_finding *finding, const struct kw_clock *clock
 		return kw_event_guest(finding, clock, event);
 	case KW_FINDING_GAP:
 		return kw_event_gap(finding, clock, event);
+	case KW_FINDING_THROTTLE:
+		return kw_event_throttle(finding, clock, event);
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}

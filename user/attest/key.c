@@ -180,7 +180,7 @@ static int write_file(int fd, const unsigned char *seed, const char *kid)
 	r = kw_file_write_all(fd, text, SEED_TEXT_BYTES);
 	if (r == 0)
 		r = kw_file_write_all(fd, "kid: ", 5);
-	if (r == 0)
+	if (r == 0) /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): not NULL here */
 		r = kw_file_write_all(fd, kid, strlen(kid));
 	if (r == 0)
 		r = kw_file_write_all(fd, "\n", 1);

@@ -130,6 +130,11 @@ void kw_attribute_observation(struct kw_attribute *attribute,
 		identify_oom(attribute, &observation->end->oom, ret_attributed);
 		set_cell_of(attribute, &ret_attributed->owner, ret_attributed);
 		break;
+	case KW_OBSERVATION_THROTTLE:
+		identify(attribute, &observation->throttle->throttle.cgroup,
+			 &ret_attributed->victim);
+		set_cell_of(attribute, &ret_attributed->victim, ret_attributed);
+		break;
 	case KW_OBSERVATION_READING:
 		set_cell(ret_attributed, cell_of_path(attribute, observation->reading->cgroup));
 		break;

@@ -21,12 +21,12 @@ struct kw_identity {
 	bool truncated; /* path lacks components near the root */
 	bool v1;
 	char path[KW_PATH_MAX];
-	char unit[256];		/* "nginx.service" */
-	char slice[256];	/* "system.slice" */
-	char container_id[72];	/* 64 hex digits */
-	char runtime[16];	/* docker, containerd, cri-o, podman */
+	char unit[256];	       /* "nginx.service" */
+	char slice[256];       /* "system.slice" */
+	char container_id[72]; /* 64 hex digits */
+	char runtime[16];      /* docker, containerd, cri-o, podman */
 	char pod_uid[40];
-	char qos[12];		/* guaranteed, burstable, besteffort */
+	char qos[12]; /* guaranteed, burstable, besteffort */
 	char cell_id[KW_CELL_ID_MAX + 1];
 };
 
@@ -41,9 +41,9 @@ struct kw_cell {
 	char cell_id[KW_CELL_ID_MAX + 1];
 	char run_id[KW_CELL_ID_MAX + 1];
 	char spec_signature_hash[KW_CELL_ID_MAX + 1]; /* empty: not given */
-	char cgroup_path[KW_PATH_MAX];		      /* below the cgroup root, "/" first; empty: none */
-	char vsock_uds_base[108];		      /* empty: none */
-	uint32_t vsock_cid;			      /* 0: none */
+	char cgroup_path[KW_PATH_MAX]; /* below the cgroup root, "/" first; empty: none */
+	char vsock_uds_base[108];      /* empty: none */
+	uint32_t vsock_cid;	       /* 0: none */
 };
 
 struct kw_cells;
@@ -66,8 +66,8 @@ int kw_cells_fd(const struct kw_cells *cells);
 /* Reads what inotify has and rescans the directory: one callback per change. 0 or -errno. */
 int kw_cells_refresh(struct kw_cells *cells, kw_cell_fn callback, void *context);
 /* Parses one cell file's text; pure. 0, or -EBADMSG with ret_refusal (size bytes) filled. */
-int kw_cells_parse(const char *text, size_t length, const char *cgroup_root, struct kw_cell *ret_cell,
-		   char *ret_refusal, size_t size) kw_must_check;
+int kw_cells_parse(const char *text, size_t length, const char *cgroup_root,
+		   struct kw_cell *ret_cell, char *ret_refusal, size_t size) kw_must_check;
 const struct kw_cell *kw_cells_by_handle(const struct kw_cells *cells, uint32_t handle);
 /* The cell whose cgroupPath is path or the nearest ancestor of it; NULL: none. */
 const struct kw_cell *kw_cells_by_cgroup(const struct kw_cells *cells, const char *path);
@@ -80,7 +80,7 @@ void kw_cells_each(const struct kw_cells *cells, kw_cell_fn callback, void *cont
 /* An observation and whose it is. Cells are copied: a registration may end before the finding. */
 struct kw_attributed {
 	const struct kw_observation *observation; /* borrowed */
-	struct kw_identity victim;  /* OOM_KILL: the victim's cgroup */
+	struct kw_identity victim;  /* OOM_KILL: the victim's cgroup; THROTTLE: the throttled one */
 	struct kw_identity owner;   /* OOM_KILL, OOM_END: the limit owner's cgroup */
 	struct kw_identity trigger; /* OOM_KILL, OOM_END */
 	bool has_cell;
@@ -89,11 +89,13 @@ struct kw_attributed {
 
 struct kw_attribute;
 /* cells: borrowed, outlives the object; may be NULL. */
-int kw_attribute_open(const struct kw_cells *cells, struct kw_attribute **ret_attribute) kw_must_check;
+int kw_attribute_open(const struct kw_cells *cells, struct kw_attribute **ret_attribute)
+	kw_must_check;
 void kw_attribute_free(struct kw_attribute *attribute);
 KW_DEFINE_CLEANUP(struct kw_attribute *, kw_attribute_free)
 /* Fills ret_attributed, which borrows observation. Never fails: unknown stays absent. */
-void kw_attribute_observation(struct kw_attribute *attribute, const struct kw_observation *observation,
+void kw_attribute_observation(struct kw_attribute *attribute,
+			      const struct kw_observation *observation,
 			      struct kw_attributed *ret_attributed);
 /* Identity of a cgroup that is known by its path only (id 0). */
 void kw_attribute_path(struct kw_attribute *attribute, const char *path,

@@ -110,6 +110,7 @@ enum kw_observation_kind {
 	KW_OBSERVATION_LOST,	 /* lost */
 	KW_OBSERVATION_READING,	 /* reading */
 	KW_OBSERVATION_GUEST,	 /* guest: a gate message, any kind the gate may send but READY */
+	KW_OBSERVATION_THROTTLE, /* record.throttle, or its end as the kernel's map has it */
 	KW_OBSERVATION_KIND_COUNT_
 };
 
@@ -118,6 +119,7 @@ enum kw_lost_reason {
 	KW_LOST_MAP_FULL,	/* producers could not count per cgroup: exact number */
 	KW_LOST_PATH_TRUNCATED, /* nothing lost but components near the root */
 	KW_LOST_MALFORMED,	/* a record did not pass the check: a bug or foreign writer */
+	KW_LOST_BUDGET,		/* a cgroup sent more than its share: exact number */
 	KW_LOST_REASON_COUNT_
 };
 /* "ring_full" … */
@@ -139,6 +141,7 @@ struct kw_observation {
 	union {
 		const struct kw_record_oom_kill *kill;
 		const struct kw_record_oom_end *end;
+		const struct kw_record_throttle *throttle;
 		const struct kw_lost *lost;
 		const struct kw_reading *reading;
 		const struct kw_gate_message *guest;
@@ -212,6 +215,15 @@ int kw_hooks_ring_fd(const struct kw_hooks *hooks);
  * Returns the number consumed, or the callback's error after which nothing more is consumed. */
 int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_fn callback,
 		     void *context) kw_must_check;
+
+/* Whether a hook is attached that records this kind. */
+bool kw_hooks_see(const struct kw_hooks *hooks, enum kw_record_kind kind);
+
+/* bulk.c: consumes at most limit records of the bulk ring, whose writers wake nobody, so call it a few
+ * times a second; when it is empty, finds the episodes of throttling that are over and ends them. Returns
+ * the number consumed, or the callback's error: then what was not finished comes again. */
+int kw_hooks_poll_bulk(struct kw_hooks *hooks, unsigned int limit, kw_observation_fn callback,
+		       void *context) kw_must_check;
 
 /* Bytes waiting in the evidence ring. */
 uint64_t kw_hooks_backlog(const struct kw_hooks *hooks);

@@ -16,13 +16,6 @@
 /* Entries of map counts that have not moved for so long may go when it is full. */
 #define COUNTS_IDLE_NS (3600 * KW_NSEC_PER_SEC)
 
-struct turn {
-	struct kw_hooks *hooks;
-	bool is_previous; /* reading what another build's programs left */
-	kw_observation_fn callback;
-	void *context;
-};
-
 /* One frame of the recording, whole or none: what fails ends the recording, never the capture. */
 static void write_recording(struct kw_hooks *hooks, const struct kw_observation *observation,
 			    const void *record, size_t length)
@@ -55,9 +48,9 @@ static void describe_malformed(const void *record, size_t length, struct kw_lost
 		ret_lost->record_kind = header->kind;
 }
 
-static int take_record(void *context, const void *record, size_t length)
+int kw_drain_take(void *context, const void *record, size_t length)
 {
-	struct turn *turn = context;
+	struct kw_drain_turn *turn = context;
 	const struct kw_clock *clock = turn->hooks->clock;
 	struct kw_observation observation = {};
 	struct kw_lost lost;
@@ -108,10 +101,10 @@ static void inherit_losses(struct kw_hooks *hooks)
 static int consume_previous(struct kw_hooks *hooks, unsigned int limit, kw_observation_fn callback,
 			    void *context)
 {
-	struct turn turn = { hooks, true, callback, context };
+	struct kw_drain_turn turn = { hooks, true, callback, context };
 	int r;
 
-	r = kw_ring_consume(&hooks->previous, limit, take_record, &turn);
+	r = kw_ring_consume(&hooks->previous, limit, kw_drain_take, &turn);
 	if (r != 0)
 		return r;
 	inherit_losses(hooks);
@@ -123,7 +116,7 @@ static int consume_previous(struct kw_hooks *hooks, unsigned int limit, kw_obser
 int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_fn callback,
 		     void *context)
 {
-	struct turn turn = { hooks, false, callback, context };
+	struct kw_drain_turn turn = { hooks, false, callback, context };
 	int r;
 
 	if (hooks->previous.consumer) {
@@ -133,7 +126,7 @@ int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_
 	}
 	if (!hooks->ring.consumer)
 		return 0;
-	return kw_ring_consume(&hooks->ring, limit, take_record, &turn);
+	return kw_ring_consume(&hooks->ring, limit, kw_drain_take, &turn);
 }
 
 uint64_t kw_hooks_backlog(const struct kw_hooks *hooks)
@@ -150,8 +143,8 @@ void kw_hooks_set_recording(struct kw_hooks *hooks, int fd)
  * per-boot totals has been told in events; the map is for what was not. */
 static void prune_counts(struct kw_hooks *hooks)
 {
-	uint64_t now = kw_clock_boot_ns(hooks->clock), id, next;
-	struct kw_cgroup_counts entry;
+	uint64_t now = kw_clock_boot_ns(hooks->clock), id = 0, next;
+	struct kw_cgroup_counts entry = { 0 };
 	const uint64_t *at = NULL;
 
 	for (unsigned int i = 0; i < KW_CGROUP_COUNTS_MAX; i++) {
@@ -167,12 +160,13 @@ static void prune_counts(struct kw_hooks *hooks)
 }
 
 /* Tells what one counter has moved since it was last told. */
-static int tell_loss(struct turn *turn, uint32_t kind, uint32_t reason)
+static int tell_loss(struct kw_drain_turn *turn, uint32_t kind, uint32_t reason)
 {
 	static const enum kw_lost_reason reasons[KW_LOSS_REASON_COUNT_] = {
 		[KW_LOSS_RING_FULL] = KW_LOST_RING_FULL,
 		[KW_LOSS_MAP_FULL] = KW_LOST_MAP_FULL,
 		[KW_LOSS_PATH_TRUNCATED] = KW_LOST_PATH_TRUNCATED,
+		[KW_LOSS_BUDGET] = KW_LOST_BUDGET,
 	};
 	const struct kw_pins_maps *maps = &turn->hooks->maps;
 	const struct kw_clock *clock = turn->hooks->clock;
@@ -205,7 +199,7 @@ static int tell_loss(struct turn *turn, uint32_t kind, uint32_t reason)
 
 int kw_hooks_collect_losses(struct kw_hooks *hooks, kw_observation_fn callback, void *context)
 {
-	struct turn turn = { hooks, false, callback, context };
+	struct kw_drain_turn turn = { hooks, false, callback, context };
 
 	if (hooks->maps.losses < 0)
 		return 0;

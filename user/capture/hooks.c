@@ -19,6 +19,7 @@
 static const char *const group_names[KW_GROUP_COUNT_] = {
 	[KW_GROUP_OOM_KILL_PROCESS] = "oom_kill_process",
 	[KW_GROUP_OOM_KILL_ONE] = "__oom_kill_process",
+	[KW_GROUP_THROTTLE] = "throttle_cfs_rq",
 	[KW_GROUP_MARK_VICTIM] = "mark_victim",
 };
 
@@ -55,10 +56,10 @@ static int borrow_maps(struct kw_hooks *hooks)
 	hooks->maps.losses = dup_map(hooks, "losses");
 	hooks->maps.losses_told = dup_map(hooks, "losses_told");
 	hooks->maps.counts = dup_map(hooks, "counts");
-	if (hooks->maps.evidence < 0 || hooks->maps.losses < 0 || hooks->maps.losses_told < 0 ||
-	    hooks->maps.counts < 0)
-		return -ENOMEM;
-	return 0;
+	hooks->maps.bulk = dup_map(hooks, "bulk");
+	hooks->maps.throttles = dup_map(hooks, "throttles");
+	hooks->maps.throttles_told = dup_map(hooks, "throttles_told");
+	return kw_pins_has_all_maps(&hooks->maps) ? 0 : -ENOMEM;
 }
 
 /* ---- pins ---- */
@@ -105,7 +106,8 @@ static bool adopt(struct kw_hooks *hooks, const struct kw_hooks_options *options
 
 	if (kw_pins_read(options->pin_path, &maps, &meta) < 0)
 		return false;
-	adopted = options->ceiling < KW_TIER_FILES && is_same(&meta, options);
+	adopted = options->ceiling < KW_TIER_FILES && is_same(&meta, options) &&
+		  kw_pins_has_all_maps(&maps);
 	if (adopted)
 		hooks->maps = maps;
 	else if (meta.record_version == KW_RECORD_VERSION)
@@ -224,6 +226,11 @@ int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_
 		if (r < 0)
 			return r;
 	}
+	if (hooks->maps.bulk >= 0) {
+		r = kw_ring_open(hooks->maps.bulk, &hooks->bulk);
+		if (r < 0)
+			return r;
+	}
 	if (hooks->previous_maps.evidence >= 0 &&
 	    kw_ring_open(hooks->previous_maps.evidence, &hooks->previous) < 0)
 		kw_pins_close_maps(&hooks->previous_maps);
@@ -237,6 +244,7 @@ void kw_hooks_free(struct kw_hooks *hooks)
 	if (!hooks)
 		return;
 	kw_ring_close(&hooks->ring);
+	kw_ring_close(&hooks->bulk);
 	kw_ring_close(&hooks->previous);
 	kw_pins_close_maps(&hooks->previous_maps);
 	kw_load_free(&hooks->loaded, hooks->is_pinned);
@@ -267,4 +275,16 @@ const struct kw_hook_attempt *kw_hooks_attempts(const struct kw_hooks *hooks, si
 int kw_hooks_ring_fd(const struct kw_hooks *hooks)
 {
 	return hooks->maps.evidence;
+}
+
+bool kw_hooks_see(const struct kw_hooks *hooks, enum kw_record_kind kind)
+{
+	static const enum kw_hook_group groups[KW_RECORD_KIND_COUNT_] = {
+		[KW_RECORD_OOM_KILL] = KW_GROUP_MARK_VICTIM,
+		[KW_RECORD_OOM_END] = KW_GROUP_OOM_KILL_PROCESS,
+		[KW_RECORD_THROTTLE] = KW_GROUP_THROTTLE,
+	};
+
+	return kind > 0 && kind < KW_RECORD_KIND_COUNT_ &&
+	       hooks->combination.tier[groups[kind]] != KW_TIER_FILES;
 }

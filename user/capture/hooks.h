@@ -1,13 +1,13 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
-/* What hooks.c (open, pin, adopt) and drain.c (records, losses) share. Private to the room. */
+/* What hooks.c (open, pin, adopt), drain.c (records, losses) and bulk.c share. Private to the room. */
 #include "user/capture/capture.h"
 #include "user/capture/load.h"
 #include "user/capture/pins.h"
 #include "user/capture/ring.h"
 
-/* pins, mark_victim, and two groups in two tiers. */
-#define KW_ATTEMPTS_MAX 8
+/* pins, mark_victim, and three groups in two tiers. */
+#define KW_ATTEMPTS_MAX 10
 
 struct kw_hooks {
 	const struct kw_clock *clock;
@@ -15,6 +15,7 @@ struct kw_hooks {
 	struct kw_combination combination;
 	struct kw_pins_maps maps;
 	struct kw_ring ring;
+	struct kw_ring bulk;
 	/* What programs of another build left unread: drained before the ring, then closed. */
 	struct kw_pins_maps previous_maps;
 	struct kw_ring previous;
@@ -25,3 +26,14 @@ struct kw_hooks {
 	struct kw_hook_attempt attempts[KW_ATTEMPTS_MAX];
 	size_t attempt_count;
 };
+
+/* One turn of reading a ring. */
+struct kw_drain_turn {
+	struct kw_hooks *hooks;
+	bool is_previous; /* reading what another build's programs left */
+	kw_observation_fn callback;
+	void *context;
+};
+
+/* Checks a record and gives it to the turn's callback; a kw_ring_fn with a struct kw_drain_turn. */
+int kw_drain_take(void *context, const void *record, size_t length);

@@ -21,7 +21,7 @@
 #pragma GCC diagnostic pop
 
 /* Order of attaching: what counts kills stands before what opens an incident, so that an incident
- * that is seen at all is seen whole. */
+ * that is seen at all is seen whole; what sees the end of a stall before what sees its beginning. */
 static const struct program {
 	const char *name;
 	enum kw_hook_group group;
@@ -32,6 +32,13 @@ static const struct program {
 	{ "fentry_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY },
 	{ "kretprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE },
 	{ "kprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE },
+	{ "fexit_unthrottle", KW_GROUP_THROTTLE, KW_TIER_FENTRY },
+	{ "fentry_unthrottle", KW_GROUP_THROTTLE, KW_TIER_FENTRY },
+	{ "fexit_throttle", KW_GROUP_THROTTLE, KW_TIER_FENTRY },
+	{ "kretprobe_unthrottle", KW_GROUP_THROTTLE, KW_TIER_KPROBE },
+	{ "kprobe_unthrottle", KW_GROUP_THROTTLE, KW_TIER_KPROBE },
+	{ "kretprobe_throttle", KW_GROUP_THROTTLE, KW_TIER_KPROBE },
+	{ "kprobe_throttle", KW_GROUP_THROTTLE, KW_TIER_KPROBE },
 	{ "fexit_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY },
 	{ "fentry_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY },
 	{ "kretprobe_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_KPROBE },
@@ -147,8 +154,7 @@ static int load(const struct kw_clock *clock, const struct kw_combination *combi
 static const struct kw_combination mark_victim_only = {
 	.tier =
 		{
-			[KW_GROUP_OOM_KILL_PROCESS] = KW_TIER_FILES,
-			[KW_GROUP_OOM_KILL_ONE] = KW_TIER_FILES,
+			[0 ... KW_GROUP_MARK_VICTIM - 1] = KW_TIER_FILES,
 			[KW_GROUP_MARK_VICTIM] = KW_TIER_TRACEPOINT,
 		},
 };
@@ -186,8 +192,8 @@ static int load_all(const struct attempt *attempt, struct kw_loaded *ret_loaded,
 
 	if (attempt->ceiling > KW_TIER_KPROBE)
 		return -EOPNOTSUPP;
-	all.tier[KW_GROUP_OOM_KILL_PROCESS] = attempt->ceiling;
-	all.tier[KW_GROUP_OOM_KILL_ONE] = attempt->ceiling;
+	for (unsigned int i = 0; i < KW_GROUP_MARK_VICTIM; i++)
+		all.tier[i] = attempt->ceiling;
 	r = load(attempt->clock, &all, ret_loaded);
 	if (r < 0)
 		return r;

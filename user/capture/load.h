@@ -14,15 +14,15 @@
 struct bpf_object;
 struct kwitness;
 
-/* Two groups with two programs each, and mark_victim. */
-#define KW_LOAD_LINKS_MAX 5
+/* Two groups with two programs each, throttling with four, and mark_victim. */
+#define KW_LOAD_LINKS_MAX 9
 
 /* A tier per group; KW_TIER_FILES: not hooked. */
 struct kw_combination {
 	enum kw_tier tier[KW_GROUP_COUNT_];
 };
 #define KW_COMBINATION_NONE                                                                        \
-	((struct kw_combination){ { KW_TIER_FILES, KW_TIER_FILES, KW_TIER_FILES } })
+	((struct kw_combination){ { [0 ... KW_GROUP_COUNT_ - 1] = KW_TIER_FILES } })
 
 /* Loaded programs and their links. */
 struct kw_loaded {

@@ -18,6 +18,8 @@ static const char *const hook_names[KW_HOOK_COUNT_] = {
 	[KW_HOOK_RAW_TP_MARK_VICTIM] = "raw_tp/mark_victim",
 	[KW_HOOK_FENTRY_OOM_KILL_ONE] = "fentry/__oom_kill_process",
 	[KW_HOOK_KPROBE_OOM_KILL_ONE] = "kprobe/__oom_kill_process",
+	[KW_HOOK_FENTRY_THROTTLE] = "fentry/throttle_cfs_rq",
+	[KW_HOOK_KPROBE_THROTTLE] = "kprobe/throttle_cfs_rq",
 };
 
 static const char *const lost_reason_names[KW_LOST_REASON_COUNT_] = {
@@ -25,6 +27,7 @@ static const char *const lost_reason_names[KW_LOST_REASON_COUNT_] = {
 	[KW_LOST_MAP_FULL] = "map_full",
 	[KW_LOST_PATH_TRUNCATED] = "path_truncated",
 	[KW_LOST_MALFORMED] = "malformed",
+	[KW_LOST_BUDGET] = "budget",
 };
 
 const char *kw_tier_name(enum kw_tier tier)

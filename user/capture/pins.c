@@ -30,7 +30,17 @@ void kw_pins_close_maps(struct kw_pins_maps *maps)
 	kw_cleanup_close_fd(&maps->losses);
 	kw_cleanup_close_fd(&maps->losses_told);
 	kw_cleanup_close_fd(&maps->counts);
+	kw_cleanup_close_fd(&maps->bulk);
+	kw_cleanup_close_fd(&maps->throttles);
+	kw_cleanup_close_fd(&maps->throttles_told);
 	*maps = KW_PINS_MAPS_NONE;
+}
+
+bool kw_pins_has_all_maps(const struct kw_pins_maps *maps)
+{
+	return maps->evidence >= 0 && maps->losses >= 0 && maps->losses_told >= 0 &&
+	       maps->counts >= 0 && maps->bulk >= 0 && maps->throttles >= 0 &&
+	       maps->throttles_told >= 0;
 }
 
 static int pin_name(const char *path, const char *prefix, const char *name, char *ret_name,
@@ -121,6 +131,9 @@ int kw_pins_read(const char *path, struct kw_pins_maps *ret_maps, struct kw_pin_
 	maps.losses = open_pin(path, "", "losses");
 	maps.losses_told = open_pin(path, "", "losses_told");
 	maps.counts = open_pin(path, "", "counts");
+	maps.bulk = open_pin(path, "", "bulk");
+	maps.throttles = open_pin(path, "", "throttles");
+	maps.throttles_told = open_pin(path, "", "throttles_told");
 	if (maps.evidence < 0 || maps.losses < 0 || maps.losses_told < 0 || maps.counts < 0)
 		return -ENOENT;
 	*ret_maps = maps;

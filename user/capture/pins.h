@@ -30,8 +30,14 @@ struct kw_pins_maps {
 	int losses;
 	int losses_told;
 	int counts;
+	/* Not there in what older builds have left. */
+	int bulk;
+	int throttles;
+	int throttles_told;
 };
-#define KW_PINS_MAPS_NONE ((struct kw_pins_maps){ -1, -1, -1, -1 })
+#define KW_PINS_MAPS_NONE ((struct kw_pins_maps){ -1, -1, -1, -1, -1, -1, -1 })
+
+bool kw_pins_has_all_maps(const struct kw_pins_maps *maps);
 
 void kw_pins_close_maps(struct kw_pins_maps *maps);
 

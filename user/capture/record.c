@@ -153,6 +153,36 @@ static bool is_oom_end(const void *data)
 				       is_zero(&end->owner_after, sizeof(end->owner_after)));
 }
 
+static bool has_grown(const struct kw_throttle_totals *before, const struct kw_throttle_totals *now)
+{
+	for (unsigned int i = 0; i < KW_THROTTLE_BUCKETS; i++)
+		if (before->histogram[i] > now->histogram[i])
+			return false;
+	return before->throttles <= now->throttles && before->unthrottles <= now->unthrottles &&
+	       before->stalled_ns <= now->stalled_ns;
+}
+
+/* Several CPUs write the name at once, so that behind its NUL there may be the rest of a longer one. */
+static bool is_throttle(const void *data)
+{
+	const struct kw_record_throttle *record = data;
+	const struct kw_throttle *throttle = &record->throttle;
+
+	if (record->phase < KW_THROTTLE_START || record->phase > KW_THROTTLE_END || record->pad ||
+	    throttle->pad)
+		return false;
+	if (throttle->flags & ~(__u32)KW_THROTTLE_MORE_CPUS ||
+	    throttle->hook != record->header.hook)
+		return false;
+	if (!throttle->episode || throttle->episode > NUMBER_MAX ||
+	    throttle->begin_boot_ns > throttle->last_boot_ns)
+		return false;
+	if (!memchr(throttle->comm, '\0', sizeof(throttle->comm)))
+		return false;
+	return throttle->cgroup.flags & KW_CGROUP_KNOWN && is_cgroup(&throttle->cgroup) &&
+	       has_grown(&throttle->before, &throttle->totals);
+}
+
 static const struct {
 	enum kw_observation_kind observation;
 	uint32_t size;
@@ -173,6 +203,13 @@ static const struct {
 			.hooks = 1U << KW_HOOK_FENTRY_OOM_KILL_PROCESS |
 				 1U << KW_HOOK_KPROBE_OOM_KILL_PROCESS,
 			.is_sound = is_oom_end,
+		},
+	[KW_RECORD_THROTTLE] =
+		{
+			.observation = KW_OBSERVATION_THROTTLE,
+			.size = sizeof(struct kw_record_throttle),
+			.hooks = 1U << KW_HOOK_FENTRY_THROTTLE | 1U << KW_HOOK_KPROBE_THROTTLE,
+			.is_sound = is_throttle,
 		},
 };
 
@@ -206,8 +243,10 @@ int kw_record_decode(const void *data, size_t length, struct kw_observation *ret
 	observation.hook = header->hook;
 	if (observation.kind == KW_OBSERVATION_OOM_KILL)
 		observation.kill = data;
-	else
+	else if (observation.kind == KW_OBSERVATION_OOM_END)
 		observation.end = data;
+	else
+		observation.throttle = data;
 	*ret_observation = observation;
 	return 0;
 }

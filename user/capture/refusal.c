@@ -22,14 +22,17 @@ static uint64_t effective_capabilities(void)
 	cleanup_bytes struct kw_bytes status;
 	unsigned long long effective;
 	const char *line;
+	char *end;
 
 	kw_bytes_init(&status, 16 * 1024);
 	if (kw_file_read(AT_FDCWD, "/proc/self/status", &status) < 0)
 		return ~0ULL;
 	line = status.data ? strstr(status.data, "\nCapEff:") : NULL;
-	if (!line || sscanf(line, "\nCapEff: %llx", &effective) != 1)
+	if (!line)
 		return ~0ULL;
-	return effective;
+	line += strlen("\nCapEff:");
+	effective = strtoull(line, &end, 16);
+	return end == line ? ~0ULL : effective;
 }
 
 /* CAP_SYS_ADMIN stands for both; else tracing wants both (capabilities(7)). */

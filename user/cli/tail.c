@@ -7,6 +7,7 @@
 #include <errno.h>
 #include <getopt.h>
 #include <poll.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
 
@@ -34,6 +35,7 @@ static const char help[] =
 	"  --type GLOB    only events of these types: host.v1.oom_kill, '*.gap', 'guest.v1.*'\n"
 	"  --cell ID      only events of this cell\n"
 	"  --since TIME   only events from then on: RFC 3339, or a time ago as 90s, 10m, 2h, 7d\n"
+	"  --from N       every event from this sequence on\n"
 	"  -n N           the last N of them (10; all with --since)\n"
 	"  -f, --follow   go on as the ledger grows\n"
 	"  --json         the lines as they stand in the ledger\n"
@@ -41,13 +43,22 @@ static const char help[] =
 	"\n"
 	"Nothing is verified here: 'kwitness verify' checks signatures and the chain.\n";
 
-enum { OPTION_LEDGER = 256, OPTION_TYPE, OPTION_CELL, OPTION_SINCE, OPTION_JSON, OPTION_UTC };
+enum {
+	OPTION_LEDGER = 256,
+	OPTION_TYPE,
+	OPTION_CELL,
+	OPTION_SINCE,
+	OPTION_FROM,
+	OPTION_JSON,
+	OPTION_UTC
+};
 
 static const struct option options[] = {
 	{ "ledger", required_argument, NULL, OPTION_LEDGER },
 	{ "type", required_argument, NULL, OPTION_TYPE },
 	{ "cell", required_argument, NULL, OPTION_CELL },
 	{ "since", required_argument, NULL, OPTION_SINCE },
+	{ "from", required_argument, NULL, OPTION_FROM },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "utc", no_argument, NULL, OPTION_UTC },
 	{ "lines", required_argument, NULL, 'n' },
@@ -61,6 +72,7 @@ struct tail {
 	const char *type;
 	const char *cell;
 	uint64_t since_real_ns; /* 0: not given */
+	uint64_t from;		/* sequence; 0: not given */
 	uint64_t lines;		/* UINT64_MAX: all */
 	bool lines_given;
 	bool follow;
@@ -221,8 +233,8 @@ static int show_last(struct tail *tail, struct kw_cursor **ret_cursor)
 	uint64_t window = tail->lines, lines, wanted, skip = 0;
 	int r;
 
-	if (tail->lines == UINT64_MAX) {
-		r = kw_cursor_open(tail->ledger, 0, ret_cursor);
+	if (tail->from > 0 || tail->lines == UINT64_MAX) {
+		r = kw_cursor_open(tail->ledger, tail->from, ret_cursor);
 		return r < 0 ? r : read_on(tail, *ret_cursor, true, 0, &lines, &wanted);
 	}
 	if (has_filter(tail) && tail->lines > 0 && window < WINDOW_FIRST)
@@ -245,20 +257,49 @@ static int show_last(struct tail *tail, struct kw_cursor **ret_cursor)
 	return r < 0 ? r : read_on(tail, *ret_cursor, true, skip, &lines, &wanted);
 }
 
+/* Set by SIGTERM and SIGINT: what is there is still shown, then it ends. */
+static volatile sig_atomic_t stop_asked;
+
+static void on_stop(int signal_number)
+{
+	(void)signal_number;
+	stop_asked = 1;
+}
+
+/* Signals come while ppoll waits and at no other time, so none falls between a look and the wait. */
+static int catch_stop(sigset_t *ret_waiting)
+{
+	struct sigaction action = { .sa_handler = on_stop };
+	sigset_t blocked;
+
+	(void)sigemptyset(&blocked);
+	(void)sigaddset(&blocked, SIGTERM);
+	(void)sigaddset(&blocked, SIGINT);
+	if (sigprocmask(SIG_BLOCK, &blocked, ret_waiting) < 0 ||
+	    sigaction(SIGTERM, &action, NULL) < 0 || sigaction(SIGINT, &action, NULL) < 0)
+		return -errno;
+	(void)sigdelset(ret_waiting, SIGTERM);
+	(void)sigdelset(ret_waiting, SIGINT);
+	return 0;
+}
+
 static int follow(struct tail *tail, struct kw_cursor *cursor)
 {
 	/* Standard output too: whoever reads it may be gone long before the next event. */
 	struct pollfd wait[] = { { .fd = kw_cursor_fd(cursor), .events = POLLIN },
 				 { .fd = STDOUT_FILENO } };
 	uint64_t lines, wanted;
-	int r = 0;
+	sigset_t waiting;
+	int r = catch_stop(&waiting);
 
 	while (r == 0) {
-		if (poll(wait, kw_array_size(wait), -1) < 0 && errno != EINTR)
+		if (ppoll(wait, kw_array_size(wait), NULL, &waiting) < 0 && errno != EINTR)
 			return -errno;
 		if (wait[1].revents & (POLLERR | POLLHUP))
 			return -EPIPE;
 		r = read_on(tail, cursor, true, 0, &lines, &wanted);
+		if (stop_asked)
+			break;
 	}
 	return r;
 }
@@ -295,6 +336,11 @@ static int parse_options(int argc, char **argv, struct tail *tail)
 					       KW_EXIT_USAGE, "tail",
 					       "--since %s: neither an RFC 3339 time nor a time ago (10m)",
 					       optarg);
+			break;
+		case OPTION_FROM:
+			if (parse_number(optarg, &tail->from) < 0 || tail->from == 0)
+				return 1 + kw_cli_fail(KW_EXIT_USAGE, "tail",
+						       "--from %s: not a sequence number", optarg);
 			break;
 		case OPTION_JSON:
 			tail->as_json = true;

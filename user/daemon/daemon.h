@@ -91,6 +91,13 @@ int kw_gatekeeper_turn(struct kw_daemon *daemon);
 /* Tries again when the back-off has passed. */
 void kw_gatekeeper_retry(struct kw_daemon *daemon);
 
+/* ---- bulk.c: the ring that wakes nobody ---- */
+
+/* Asks for it a few times a second from now on, when a hook writes to it. 0 or -errno. */
+int kw_bulk_start(struct kw_daemon *daemon) kw_must_check;
+/* Asks once; returns how many records there were. */
+int kw_bulk_turn(struct kw_daemon *daemon);
+
 /* ---- loop.c ---- */
 
 /* Runs until SIGTERM or SIGINT; drains the rings before it returns. Exit code of the program. */

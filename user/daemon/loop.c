@@ -7,6 +7,7 @@
  *   −100  SIGTERM, SIGINT, watchdog       −30  gate, ≤ 64 messages
  *    −50  evidence ring, ≤ 64 records     −20  cells' inotify, drained
  *     10  incident deadlines               20  housekeeping: losses, polling, checkpoints
+ *     15  bulk ring, polled
  */
 #include "user/daemon/daemon.h"
 
@@ -15,6 +16,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/prctl.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
 #include <systemd/sd-daemon.h>
@@ -179,19 +181,21 @@ static int add_sources(struct kw_daemon *daemon)
 	if (r >= 0)
 		r = sd_event_source_set_floating(post, true);
 	sd_event_source_unref(post);
+	if (r >= 0)
+		r = kw_bulk_start(daemon);
 	return r;
 }
 
 /* The copy to stdout is another process with a cursor of its own: a slow reader cannot hold us back. */
 static int start_stdout(struct kw_daemon *daemon)
 {
-	char program[KW_PATH_MAX];
+	char program[KW_PATH_MAX], from[24];
 	char *arguments[] = { program,
 			      (char[]){ "tail" },
 			      (char[]){ "--json" },
 			      (char[]){ "--follow" },
-			      (char[]){ "-n" },
-			      (char[]){ "0" },
+			      (char[]){ "--from" },
+			      from,
 			      (char[]){ "--ledger" },
 			      daemon->settings->ledger,
 			      NULL };
@@ -200,6 +204,8 @@ static int start_stdout(struct kw_daemon *daemon)
 
 	if (r < 0)
 		return r;
+	(void)snprintf(from, sizeof(from), "%llu",
+		       (unsigned long long)daemon->pipeline.first_sequence);
 	pid = fork();
 	if (pid < 0)
 		return -errno;
@@ -208,6 +214,9 @@ static int start_stdout(struct kw_daemon *daemon)
 
 		(void)sigemptyset(&none);
 		(void)sigprocmask(SIG_SETMASK, &none, NULL);
+		/* Ctrl-C is ours to hear: the copy ends after our last line, or when we are gone. */
+		(void)setpgid(0, 0);
+		(void)prctl(PR_SET_PDEATHSIG, SIGTERM);
 		(void)execv(program, arguments);
 		_exit(127);
 	}
@@ -238,6 +247,8 @@ static int drain(struct kw_daemon *daemon)
 {
 	int r = consume_backlog(daemon);
 
+	if (r == 0)
+		(void)kw_bulk_turn(daemon);
 	if (r == 0)
 		r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, &daemon->pipeline);
 	return r < 0 ? r : kw_pipeline_stop(&daemon->pipeline);

@@ -80,6 +80,7 @@ static void count(struct kw_totals *totals, const struct kw_finding *finding)
 			totals->lost = UINT64_MAX;
 		break;
 	case KW_FINDING_CGROUP:
+	case KW_FINDING_THROTTLE:
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}

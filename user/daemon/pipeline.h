@@ -16,6 +16,7 @@ struct kw_pipeline_options {
 	const char *cells;
 	const char *cgroup_root;
 	uint64_t settle_ns;
+	bool memory_localevents; /* cgroup2 is mounted so: memory.events counts locally only */
 	uint64_t poll_interval_ns;
 	const char *boot_id;
 	const char *source; /* "/kwitness/<machine-id>" */
@@ -40,6 +41,7 @@ struct kw_pipeline {
 	struct kw_reconcile *reconcile;
 	struct kw_attest *attest;
 	struct kw_ledger *ledger;
+	uint64_t first_sequence; /* of this run */
 
 	struct kw_bytes line; /* the line being made */
 	int blocked;	      /* 0, or why the ledger takes no lines now */

@@ -53,6 +53,7 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 {
 	struct kw_reconcile_options reconcile = {
 		.settle_ns = options->settle_ns,
+		.memory_localevents = options->memory_localevents,
 		.finding = kw_pipeline_finding,
 		.reader = kw_pipeline_read,
 		.context = pipeline,
@@ -71,40 +72,85 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 	return r < 0 ? kw_log_error(r, "cannot set up") : 0;
 }
 
+/* In words, who wrote last and what lies between. */
+static void describe_start(const char *boot_id, const struct kw_ledger_found *found,
+			   struct kw_gap *gap)
+{
+	const char *end = found->stopped ? "stopped in order" : "did not end in order";
+	const char *between;
+	char last[KW_RFC3339_BYTES];
+
+	if (!found->has_last) {
+		gap->kind = KW_GAP_START;
+		(void)snprintf(gap->reason, sizeof(gap->reason),
+			       "the ledger begins; what happened before is not in it");
+		return;
+	}
+	gap->kind = KW_GAP_RESTART;
+	if (strcmp(found->last_boot_id, boot_id) == 0) {
+		between = "restart";
+	} else if (found->last_boot_id[0]) {
+		gap->kind = KW_GAP_REBOOT;
+		between = "the host was booted anew";
+	} else {
+		between = "restart; whether the host was booted meanwhile is not known";
+	}
+	kw_clock_format(found->last_real_ns, last);
+	(void)snprintf(gap->reason, sizeof(gap->reason),
+		       "%s: the last daemon %s, its last line was recorded at %s", between, end,
+		       last);
+}
+
+/*
+ * Incidents that were open when the last daemon ended. In the same boot the programs may have gone on,
+ * and the end records still come: then each is told as if nothing had happened. Otherwise they are not
+ * told any more, and that is declared.
+ */
+static int resume_incidents(struct kw_pipeline *pipeline, const char *boot_id,
+			    const struct kw_ledger_found *found)
+{
+	size_t count;
+	const struct kw_ledger_open_kill *kills = kw_ledger_open_kills(pipeline->ledger, &count);
+
+	if (found->open_incidents == 0)
+		return 0;
+	if (strcmp(found->last_boot_id, boot_id) != 0)
+		return kw_pipeline_gap(
+			pipeline, KW_GAP_INCIDENT, "daemon", 0,
+			"%u incidents were open when the last daemon ended: their kills are recorded, their summaries are not",
+			found->open_incidents);
+	/* Newest first; the order of the kills is that of the ledger. */
+	while (count-- > 0) {
+		int r = kw_reconcile_resume(pipeline->reconcile, kills[count].incident_id,
+					    kills[count].event_id);
+
+		if (r < 0)
+			return r;
+	}
+	return kw_pipeline_gap(
+		pipeline, KW_GAP_INCIDENT, "daemon", 0,
+		"%u incidents were open when the last daemon ended: their kills are recorded; an incident whose end the kernel has kept is told still",
+		found->open_incidents);
+}
+
 /* What the ledger's end says about the time before this start. */
 static int declare_start(struct kw_pipeline *pipeline, const char *boot_id,
 			 const struct kw_ledger_found *found)
 {
-	struct kw_gap gap = { .kind = KW_GAP_START, .stage = "daemon" };
-	uint64_t now = kw_clock_boot_ns(pipeline->clock);
-	bool same_boot = strcmp(found->last_boot_id, boot_id) == 0;
-	const char *end = found->stopped ? "stopped in order" : "did not end in order";
-	char last[KW_RFC3339_BYTES];
+	struct kw_gap gap = { .stage = "daemon" };
 	int r;
 
-	gap.to_boot_ns = now;
+	gap.to_boot_ns = kw_clock_boot_ns(pipeline->clock);
 	(void)snprintf(gap.boot_id, sizeof(gap.boot_id), "%s", boot_id);
-	kw_clock_format(found->last_real_ns, last);
-	if (!found->has_last) {
-		(void)snprintf(gap.reason, sizeof(gap.reason),
-			       "the ledger begins; what happened before is not in it");
-	} else {
-		gap.kind = same_boot ? KW_GAP_RESTART : KW_GAP_REBOOT;
-		(void)snprintf(gap.reason, sizeof(gap.reason),
-			       "%s: the last daemon %s, its last line was recorded at %s",
-			       same_boot ? "restart" : "the host was booted anew", end, last);
-	}
-	r = kw_reconcile_gap(pipeline->reconcile, &gap, now);
+	describe_start(boot_id, found, &gap);
+	r = kw_reconcile_gap(pipeline->reconcile, &gap, gap.to_boot_ns);
 	if (r == 0 && found->torn)
 		r = kw_pipeline_gap(
 			pipeline, KW_GAP_TORN, "ledger", 0,
 			"the last line was cut short by a crash: its %llu bytes are kept as torn/%s",
 			(unsigned long long)found->torn_bytes, found->torn_name);
-	if (r == 0 && found->open_incidents > 0)
-		r = kw_pipeline_gap(
-			pipeline, KW_GAP_INCIDENT, "daemon", 0,
-			"%u incidents were open when the last daemon ended: their kills are recorded, their summaries are not",
-			found->open_incidents);
+	if (r == 0)
+		r = resume_incidents(pipeline, boot_id, found);
 	return r < 0 ? kw_log_error(r, "cannot write to the ledger") : 0;
 }
 
@@ -124,6 +170,7 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	};
 	kw_bytes_init(&pipeline->line, KW_EVENT_MAX);
 	r = open_ledger(pipeline, options, &found);
+	pipeline->first_sequence = found.head.sequence + 1;
 	if (r == 0)
 		r = open_attest(pipeline, options, &found, &rebuilt);
 	if (r == 0)

@@ -87,6 +87,26 @@ static void notify_status(const char *words)
 	(void)sd_notifyf(0, "STATUS=%s", words);
 }
 
+/*
+ * Mounted with memory_localevents, memory.events means what memory.events.local does (cgroup-v2.rst).
+ * The options of the superblock are the last field of a mountinfo line, after " - cgroup2 SOURCE ".
+ */
+static bool has_memory_localevents(void)
+{
+	FILE *mounts = fopen("/proc/self/mountinfo", "re");
+	bool found = false;
+	char line[4096];
+
+	while (mounts && !found && fgets(line, sizeof(line), mounts)) {
+		const char *cgroup2 = strstr(line, " - cgroup2 ");
+
+		found = cgroup2 && strstr(cgroup2, "memory_localevents");
+	}
+	if (mounts)
+		(void)fclose(mounts);
+	return found;
+}
+
 static int open_pipeline(struct kw_daemon *daemon)
 {
 	const struct kw_settings *settings = daemon->settings;
@@ -96,6 +116,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.cells = settings->cells,
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,
+		.memory_localevents = has_memory_localevents(),
 		.poll_interval_ns = settings->poll_interval_ns,
 		.boot_id = daemon->boot_id,
 		.source = daemon->source,
@@ -156,9 +177,14 @@ static int open_hooks(struct kw_daemon *daemon)
 			return kw_log_error(-errno, "cannot open \"%s\"", settings->record);
 		kw_hooks_set_recording(daemon->hooks, daemon->record_fd);
 	}
-	return tier_blindness[tier] ? kw_pipeline_gap(&daemon->pipeline, KW_GAP_TIER, "kernel", 0,
-						      "%s", tier_blindness[tier])
-				    : 0;
+	if (tier_blindness[tier])
+		r = kw_pipeline_gap(&daemon->pipeline, KW_GAP_TIER, "kernel", 0, "%s",
+				    tier_blindness[tier]);
+	if (r >= 0 && !kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE))
+		r = kw_pipeline_gap(
+			&daemon->pipeline, KW_GAP_TIER, "kernel", 0,
+			"throttle_cfs_rq is not hooked: CPU throttling is not told as it happens; cpu.stat of registered cells counts it");
+	return r;
 }
 
 int kw_startup_beside(const char *name, char *ret_path, size_t size)

@@ -311,7 +311,7 @@ int kw_cursor_next(struct kw_cursor *cursor, const char **ret_line, size_t *ret_
 		if (r != 1 || cursor->skip_below == 0)
 			return r;
 		/* A line whose sequence cannot be read is handed out: better twice than never. */
-		if (kw_line_parse(*ret_line, *ret_length, &facts) < 0)
+		if (kw_line_facts(*ret_line, *ret_length, &facts) < 0)
 			return 1;
 		if (facts.sequence < cursor->skip_below)
 			continue;

@@ -72,7 +72,7 @@ static int parse_envelope(const json_t *root, struct kw_line *line)
 	return line->id[0] ? 0 : -EPROTO;
 }
 
-int kw_line_parse(const char *text, size_t length, struct kw_line *ret_line)
+int kw_line_facts(const char *text, size_t length, struct kw_line *ret_line)
 {
 	/* Integers as reals: a u64 above 2^63 - 1 is no error; no integer is used here. */
 	const size_t flags = JSON_REJECT_DUPLICATES | JSON_DECODE_INT_AS_REAL | JSON_ALLOW_NUL;

@@ -27,4 +27,4 @@ struct kw_line {
 };
 
 /* 0; -EBADMSG: not JSON at all, as a crash leaves it; -EPROTO: JSON, but no line of a ledger; -ENOMEM. */
-int kw_line_parse(const char *text, size_t length, struct kw_line *ret_line);
+int kw_line_facts(const char *text, size_t length, struct kw_line *ret_line);

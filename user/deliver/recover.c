@@ -62,7 +62,7 @@ static int find_good_end(int fd, off_t size, off_t *ret_end, struct kw_line *ret
 			*ret_end = 0;
 			return r;
 		}
-		r = unit.whole && unit.text ? kw_line_parse(unit.text, unit.length, ret_line)
+		r = unit.whole && unit.text ? kw_line_facts(unit.text, unit.length, ret_line)
 					    : -EBADMSG;
 		if (r == 0) {
 			ret_head->sequence = ret_line->sequence;
@@ -208,7 +208,7 @@ static int read_segment(int fd, off_t end, struct kw_recovered *recovered, struc
 		if (tail->lines >= KW_LEDGER_TAIL_LINES &&
 		    !memmem(unit.text, unit.length, boot_id, sizeof(boot_id) - 1))
 			continue;
-		if (kw_line_parse(unit.text, unit.length, &line) == 0)
+		if (kw_line_facts(unit.text, unit.length, &line) == 0)
 			note_line(recovered, tail, &line);
 	}
 	return r;

@@ -259,7 +259,7 @@ enum kw_gate_reason kw_claim_decode(const unsigned char *body, size_t length,
 				    struct kw_gate_message *ret_message)
 {
 	struct reader reader = { .at = body, .left = length };
-	struct claim_map map;
+	struct claim_map map = { .count = 0 };
 	enum kw_gate_reason reason;
 	const struct item *probe = &map.pairs[KEY_PROBE].value;
 	const struct item *comm = &map.pairs[KEY_COMM].value;

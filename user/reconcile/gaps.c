@@ -101,6 +101,8 @@ static const char *record_noun(uint32_t kind)
 		return "oom_kill";
 	case KW_RECORD_OOM_END:
 		return "oom_end";
+	case KW_RECORD_THROTTLE:
+		return "throttle";
 	default:
 		return "kernel";
 	}
@@ -122,7 +124,9 @@ int kw_gaps_lost(struct kw_reconcile *reconcile, const struct kw_attributed *att
 		words = "records were lost: the ring was full";
 		break;
 	case KW_LOST_MAP_FULL:
-		words = "records could not be counted for their cgroup: the map was full; the records themselves were taken";
+		words = lost->record_kind == KW_RECORD_THROTTLE
+				? "calls were not counted: more cgroups were throttled than are followed at one time"
+				: "records could not be counted for their cgroup: the map was full; the records themselves were taken";
 		break;
 	case KW_LOST_PATH_TRUNCATED:
 		words = "records lack the part of a cgroup path nearest the root; nothing else is missing";
@@ -131,6 +135,9 @@ int kw_gaps_lost(struct kw_reconcile *reconcile, const struct kw_attributed *att
 	case KW_LOST_MALFORMED:
 		words = "records were not of this version's layout and were dropped";
 		(void)snprintf(gap.stage, sizeof(gap.stage), "ring");
+		break;
+	case KW_LOST_BUDGET:
+		words = "records were not sent: their cgroup had sent its share; what they would have counted is in its later ones";
 		break;
 	case KW_LOST_REASON_COUNT_:
 		break;

@@ -94,6 +94,8 @@ int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attribu
 		return observe_reading(reconcile, attributed);
 	case KW_OBSERVATION_GUEST:
 		return kw_gaps_guest(reconcile, attributed);
+	case KW_OBSERVATION_THROTTLE:
+		return kw_throttle_observe(reconcile, attributed);
 	case KW_OBSERVATION_KIND_COUNT_:
 		break;
 	}

@@ -17,6 +17,7 @@ enum kw_finding_kind {
 	KW_FINDING_CGROUP, /* probe reading of a registered cell */
 	KW_FINDING_GUEST,  /* host-stamped guest frame */
 	KW_FINDING_GAP,
+	KW_FINDING_THROTTLE, /* an episode of CPU throttling starts, goes on, is over */
 	KW_FINDING_KIND_COUNT_
 };
 
@@ -98,6 +99,22 @@ struct kw_incident {
 	char words[512];     /* the verdict for a person */
 };
 
+/* An episode of CPU throttling as far as its record knows; sums are since it began. */
+struct kw_throttled {
+	uint32_t phase;	     /* enum kw_throttle_phase */
+	char episode_id[40]; /* UUID, the same in all events of the episode */
+	uint64_t begin_boot_ns;
+	uint64_t last_boot_ns;
+	uint64_t throttles; /* of runqueues */
+	uint64_t unthrottles;
+	uint64_t stalled_ns; /* measured at the hooks, all runqueues */
+	uint64_t kernel_ns;  /* how far cfs_bandwidth.throttled_time moved */
+	uint64_t histogram[KW_THROTTLE_BUCKETS];
+	uint32_t periods;
+	uint32_t throttled_periods;
+};
+const char *kw_throttle_phase_name(uint32_t phase);
+
 struct kw_finding {
 	enum kw_finding_kind kind;
 	const struct kw_attributed *attributed; /* borrowed; NULL for findings of time alone */
@@ -108,6 +125,7 @@ struct kw_finding {
 	/* the others; borrowed */
 	const struct kw_incident *incident;
 	const struct kw_gap *gap;
+	const struct kw_throttled *throttled;
 };
 
 /* Takes a finding: signs and appends it before it returns. 0 or -errno. */

@@ -44,7 +44,10 @@ struct kw_earlier_kill {
 	char event_id[40];
 };
 
-struct kw_gap_counts; /* gaps.c */
+struct kw_gap_counts; /* throttle.c */
+int kw_throttle_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
+
+/* gaps.c */
 
 struct kw_reconcile {
 	struct kw_reconcile_options options;

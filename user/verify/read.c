@@ -203,10 +203,11 @@ static const char *skip_space(const char *at, const char *end)
 /* The next item of an object or array, NULL at its end. */
 static const char *begin_item(struct kw_span whole, char open, char close, size_t position)
 {
-	const char *end = whole.data + whole.length, *at;
+	const char *end, *at;
 
 	if (!whole.data || whole.length < 2 || whole.data[0] != open)
 		return NULL;
+	end = whole.data + whole.length;
 	at = skip_space(whole.data + (position ? position : 1), end);
 	if (position && at < end && *at == ',')
 		at = skip_space(at + 1, end);

@@ -14,17 +14,27 @@
 int main(int argc, char **argv)
 {
 	static const struct option options[] = {
-		{"refusals", 1, NULL, 'r'}, {"max", 1, NULL, 'm'}, {"hold", 0, NULL, 'h'}, {0},
+		{ "refusals", 1, NULL, 'r' },
+		{ "max", 1, NULL, 'm' },
+		{ "hold", 0, NULL, 'h' },
+		{ 0 },
 	};
 	unsigned long long refusals = 1, max = 4096, forked = 0, refused = 0;
 	int option, holds = 0;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 'r': refusals = parse_number(optarg); break;
-		case 'm': max = parse_number(optarg); break;
-		case 'h': holds = 1; break;
-		default: return 2;
+		case 'r':
+			refusals = parse_number(optarg);
+			break;
+		case 'm':
+			max = parse_number(optarg);
+			break;
+		case 'h':
+			holds = 1;
+			break;
+		default:
+			return 2;
 		}
 	}
 	introduce("forks", "\"max\":%llu", max);

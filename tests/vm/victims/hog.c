@@ -13,7 +13,7 @@
 #include <sys/mman.h>
 
 struct plan {
-	unsigned long long bytes;	/* 0: until killed */
+	unsigned long long bytes; /* 0: until killed */
 	unsigned long long child_bytes;
 	unsigned long long step;
 	unsigned long children;
@@ -139,32 +139,83 @@ static void start_children(const struct plan *plan)
 	(void)close(ready[0]);
 }
 
+enum {
+	BYTES,
+	STEP,
+	SHMEM,
+	CHILDREN,
+	CHILD_BYTES,
+	THREADS,
+	ADJ,
+	COMM,
+	WAIT_FD,
+	ON_STDIN,
+	EXIT,
+	HELP
+};
+
+static const struct option options[] = {
+	{ "bytes", 1, NULL, BYTES },
+	{ "step", 1, NULL, STEP },
+	{ "shmem", 0, NULL, SHMEM },
+	{ "children", 1, NULL, CHILDREN },
+	{ "child-bytes", 1, NULL, CHILD_BYTES },
+	{ "threads", 1, NULL, THREADS },
+	{ "oom-score-adj", 1, NULL, ADJ },
+	{ "comm", 1, NULL, COMM },
+	{ "wait-fd", 1, NULL, WAIT_FD },
+	{ "start-on-stdin", 0, NULL, ON_STDIN },
+	{ "exit", 0, NULL, EXIT },
+	{ "help", 0, NULL, HELP },
+	{ 0 },
+};
+
 static void read_options(int argc, char **argv, struct plan *plan)
 {
-	enum { BYTES, STEP, SHMEM, CHILDREN, CHILD_BYTES, THREADS, ADJ, COMM, WAIT_FD, ON_STDIN, EXIT, HELP };
-	static const struct option options[] = {
-		{"bytes", 1, NULL, BYTES}, {"step", 1, NULL, STEP}, {"shmem", 0, NULL, SHMEM},
-		{"children", 1, NULL, CHILDREN}, {"child-bytes", 1, NULL, CHILD_BYTES}, {"threads", 1, NULL, THREADS},
-		{"oom-score-adj", 1, NULL, ADJ}, {"comm", 1, NULL, COMM}, {"wait-fd", 1, NULL, WAIT_FD},
-		{"start-on-stdin", 0, NULL, ON_STDIN}, {"exit", 0, NULL, EXIT}, {"help", 0, NULL, HELP}, {0},
-	};
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case BYTES: plan->bytes = parse_number(optarg); break;
-		case STEP: plan->step = parse_number(optarg); break;
-		case SHMEM: plan->is_shared = 1; break;
-		case CHILDREN: plan->children = (unsigned long)parse_number(optarg); break;
-		case CHILD_BYTES: plan->child_bytes = parse_number(optarg); break;
-		case THREADS: plan->threads = (unsigned long)parse_number(optarg); break;
-		case ADJ: plan->oom_score_adj = strtol(optarg, NULL, 10); plan->has_oom_score_adj = 1; break;
-		case COMM: plan->comm = optarg; break;
-		case WAIT_FD: plan->wait_fd = (int)parse_number(optarg); break;
-		case ON_STDIN: plan->wait_fd = STDIN_FILENO; break;
-		case EXIT: plan->leaves = 1; break;
-		case HELP: (void)fputs(usage, stdout); exit(0);
-		default: (void)fputs(usage, stderr); exit(2);
+		case BYTES:
+			plan->bytes = parse_number(optarg);
+			break;
+		case STEP:
+			plan->step = parse_number(optarg);
+			break;
+		case SHMEM:
+			plan->is_shared = 1;
+			break;
+		case CHILDREN:
+			plan->children = (unsigned long)parse_number(optarg);
+			break;
+		case CHILD_BYTES:
+			plan->child_bytes = parse_number(optarg);
+			break;
+		case THREADS:
+			plan->threads = (unsigned long)parse_number(optarg);
+			break;
+		case ADJ:
+			plan->oom_score_adj = strtol(optarg, NULL, 10);
+			plan->has_oom_score_adj = 1;
+			break;
+		case COMM:
+			plan->comm = optarg;
+			break;
+		case WAIT_FD:
+			plan->wait_fd = (int)parse_number(optarg);
+			break;
+		case ON_STDIN:
+			plan->wait_fd = STDIN_FILENO;
+			break;
+		case EXIT:
+			plan->leaves = 1;
+			break;
+		case HELP:
+			(void)fputs(usage, stdout);
+			exit(0);
+		default:
+			(void)fputs(usage, stderr);
+			exit(2);
 		}
 	}
 	if (optind != argc || plan->step == 0) {
@@ -175,7 +226,7 @@ static void read_options(int argc, char **argv, struct plan *plan)
 
 int main(int argc, char **argv)
 {
-	struct plan plan = {.child_bytes = 1 << 20, .step = 1 << 20, .wait_fd = -1};
+	struct plan plan = { .child_bytes = 1 << 20, .step = 1 << 20, .wait_fd = -1 };
 	char byte;
 
 	read_options(argc, argv, &plan);

@@ -33,16 +33,23 @@ static void *burn(void *argument)
 
 int main(int argc, char **argv)
 {
-	static const struct option options[] = {{"threads", 1, NULL, 't'}, {"seconds", 1, NULL, 's'}, {0}};
+	static const struct option options[] = { { "threads", 1, NULL, 't' },
+						 { "seconds", 1, NULL, 's' },
+						 { 0 } };
 	unsigned long long threads = 1, seconds = 5, start;
 	pthread_t *others;
 	int option;
 
 	while ((option = getopt_long(argc, argv, "", options, NULL)) != -1) {
 		switch (option) {
-		case 't': threads = parse_number(optarg); break;
-		case 's': seconds = parse_number(optarg); break;
-		default: return 2;
+		case 't':
+			threads = parse_number(optarg);
+			break;
+		case 's':
+			seconds = parse_number(optarg);
+			break;
+		default:
+			return 2;
 		}
 	}
 	if (threads == 0 || threads > 1024)
@@ -61,6 +68,7 @@ int main(int argc, char **argv)
 		(void)pthread_join(others[i], NULL);
 	free(others);
 	introduce("spun", "\"threads\":%llu,\"cpuUsec\":%llu,\"wallUsec\":%llu", threads,
-		  now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000, (now_ns(CLOCK_MONOTONIC) - start) / 1000);
+		  now_ns(CLOCK_PROCESS_CPUTIME_ID) / 1000,
+		  (now_ns(CLOCK_MONOTONIC) - start) / 1000);
 	return 0;
 }

@@ -118,12 +118,15 @@ static inline void describe_self(char *out, size_t size)
 	(void)prctl(PR_GET_NAME, comm);
 	escape_json(cgroup, cgroup_json, sizeof(cgroup_json));
 	escape_json(comm, comm_json, sizeof(comm_json));
-	(void)snprintf(out, size, "\"pid\":%d,\"tid\":%ld,\"ppid\":%d,\"uid\":%u,\"comm\":\"%s\",\"cgroup\":\"%s\"",
-		       getpid(), syscall(SYS_gettid), getppid(), getuid(), comm_json, cgroup_json);
+	(void)snprintf(
+		out, size,
+		"\"pid\":%d,\"tid\":%ld,\"ppid\":%d,\"uid\":%u,\"comm\":\"%s\",\"cgroup\":\"%s\"",
+		getpid(), syscall(SYS_gettid), getppid(), getuid(), comm_json, cgroup_json);
 }
 
 /* {"role":"…", who I am, more} */
-static inline void __attribute__((format(printf, 2, 3))) introduce(const char *role, const char *format, ...)
+static inline void __attribute__((format(printf, 2, 3)))
+introduce(const char *role, const char *format, ...)
 {
 	char self[9000], more[512], line[10240];
 	va_list args;
@@ -133,7 +136,8 @@ static inline void __attribute__((format(printf, 2, 3))) introduce(const char *r
 	(void)vsnprintf(more, sizeof(more), format, args);
 	va_end(args);
 	describe_self(self, sizeof(self));
-	n = snprintf(line, sizeof(line), "{\"role\":\"%s\",%s%s%s}\n", role, self, more[0] != '\0' ? "," : "", more);
+	n = snprintf(line, sizeof(line), "{\"role\":\"%s\",%s%s%s}\n", role, self,
+		     more[0] != '\0' ? "," : "", more);
 	if (n > 0)
 		say(line, (size_t)n < sizeof(line) ? (size_t)n : sizeof(line) - 1);
 }
