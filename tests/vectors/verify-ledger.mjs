@@ -12,7 +12,6 @@ const TYPE = 'https://cloudevents.io/verifiability/dsse/v0.1';
 const CHECKPOINT = 'dev.cellos.events.cell.observability.host.v1.checkpoint';
 const NAMES = ['data', 'datacontenttype', 'dssematerial', 'id', 'prevhash', 'recordedtime', 'sequence', 'signedextattrs',
 	'source', 'specversion', 'subject', 'time', 'timenanos', 'type'];
-const LAG = 4096;
 const sha = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
 const fail = (why) => { console.log(`NOT sound: ${why}`); process.exit(1); };
 const must = (truth, why) => truth || fail(why);
@@ -27,8 +26,6 @@ const keys = Object.entries(JSON.parse(readFileSync(keyringPath))).map(([id, tex
 	const raw = Buffer.from(text, 'base64url');
 	return { id, raw, key: createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') }, format: 'jwk' }) };
 });
-
-// ---- an event ----
 
 // The bytes of `data`, the first member: numbers above 2^53 would not survive JSON.parse().
 function rawData(line) {
@@ -72,8 +69,6 @@ function checkEvent(line, where) {
 	return event;
 }
 
-// ---- checkpoints ----
-
 function checkNote(note, where) {
 	const text = note.slice(0, note.indexOf('\n\n') + 1), [origin, size, root] = text.split('\n');
 	must(text.split('\n').length === 4 && /^[1-9]\d*$/.test(size), `${where}: note: malformed`);
@@ -116,7 +111,7 @@ function checkLedger(directory, since) {
 				const note = checkNote(event.data.note, where);
 				must(note.origin === `${source.slice(1)}/${first.toString('hex').slice(0, 16)}`, `${where}: note: origin`);
 				must(note.origin === event.data.origin && note.size === event.data.size && note.root === event.data.root, `${where}: note: differs`);
-				must(note.size <= leaves.length && note.size >= last && leaves.length - note.size <= LAG, `${where}: checkpoint: size`);
+				must(note.size <= leaves.length && note.size >= last && leaves.length - note.size <= 4096, `${where}: checkpoint: size`);
 				must(root(leaves, 0, note.size).toString('base64') === note.root, `${where}: checkpoint: root`);
 				last = note.size;
 				checkpoints++;
