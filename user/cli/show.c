@@ -254,6 +254,17 @@ static void append_cgroup(struct kw_bytes *out, const json_t *data)
 	}
 }
 
+static void append_checkpoint(struct kw_bytes *out, const json_t *data)
+{
+	kw_bytes_append_string(out, "over ");
+	append_member(out, json_object_get(data, "size"), "?");
+	kw_bytes_append_string(out, " lines, root ");
+	append_member(out, json_object_get(data, "root"), "?");
+	kw_bytes_append_string(out, " (");
+	append_member(out, json_object_get(data, "reason"), "?");
+	kw_bytes_append_char(out, ')');
+}
+
 static void append_guest(struct kw_bytes *out, const json_t *data)
 {
 	kw_bytes_append_string(out, "the guest of cell ");
@@ -269,8 +280,11 @@ static const struct {
 	const char *type; /* behind the common prefix; ends in '*': all that begin so */
 	void (*append)(struct kw_bytes *out, const json_t *data);
 } sentences[] = {
-	{ "host.v1.oom_kill", append_oom_kill }, { "host.v1.oom_incident", append_oom_incident },
-	{ "host.v1.cgroup", append_cgroup },	 { "host.v1.gap", append_gap },
+	{ "host.v1.oom_kill", append_oom_kill },
+	{ "host.v1.oom_incident", append_oom_incident },
+	{ "host.v1.cgroup", append_cgroup },
+	{ "host.v1.gap", append_gap },
+	{ "host.v1.checkpoint", append_checkpoint },
 	{ "guest.v1.*", append_guest },
 };
 
