@@ -380,6 +380,38 @@ static void a_changed_proof_proves_nothing(void **state)
 	kw_bytes_done(&proof);
 }
 
+/* A signed tree with two lines in each other's place: they are in it, and yet not where they say. */
+static void a_line_in_another_place_is_not_proved(void **state)
+{
+	static const int order[] = { 0, 1, 2, 3, 4, 6, 5, 7, 8, 9 };
+	struct kw_bytes forged[LINES], proof;
+	struct kw_proof_result result;
+	struct kw_prover *prover = NULL;
+	struct kw_attest_tree tree;
+	const char *reason = NULL;
+	int r = 0;
+
+	(void)state;
+	kw_attest_tree_init(&tree);
+	for (int i = 0; i < 7; i++)
+		kw_attest_tree_add(&tree, lines[order[i]].data, lines[order[i]].length - 1);
+	forge.tree = &tree;
+	forge.forged_at = 9;
+	make_ledger(SAMPLE_SOURCE, forged);
+	forge.forged_at = -1;
+	kw_bytes_init(&proof, 1 << 20);
+	assert_int_equal(kw_prover_new("6", &prover), 0);
+	for (int i = 0; r == 0 && i < 10; i++)
+		r = kw_prover_feed(prover, forged[order[i]].data, forged[order[i]].length - 1);
+	assert_int_equal(r, 1);
+	assert_int_equal(kw_prover_append(prover, &proof), 0);
+	assert_int_equal(kw_proof_verify(keyring, proof.data, proof.length, &result, &reason), 1);
+	assert_non_null(strstr(reason, "not its place"));
+	kw_prover_free(prover);
+	free_ledger(forged);
+	kw_bytes_done(&proof);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -391,6 +423,7 @@ int main(void)
 		support_test(a_note_is_read_strictly),
 		support_test(each_covered_line_is_proved),
 		support_test(a_changed_proof_proves_nothing),
+		support_test(a_line_in_another_place_is_not_proved),
 	};
 
 	return cmocka_run_group_tests_name("verify_checkpoint", tests, setup, teardown);
