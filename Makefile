@@ -219,7 +219,7 @@ format: ## let clang-format rewrite our sources
 .PHONY: run demo install
 run: all ## run kwitnessd on this host in the foreground, development key and ledger below build/dev/
 	@tests/demo/run-here $(BUILD)
-demo: deps all ## a real kernel, a real OOM, signed events, verified before your eyes
+demo: deps all vm-programs ## a real kernel, a real OOM, signed events, verified before your eyes
 	@tests/demo/demo $(BUILD)
 install: all ## install below DESTDIR and PREFIX
 	install -D -m 0755 $(BUILD)/kwitnessd $(DESTDIR)$(PREFIX)/sbin/kwitnessd

@@ -94,6 +94,20 @@ static __always_inline void read_cgroup(struct cgroup *cgroup, struct kw_cgroup_
 	read_cgroup_with(cgroup, ref, kind, only_entry(&scratches));
 }
 
+/* The set's css of the pids controller; NULL when that is disabled. */
+static __always_inline struct cgroup_subsys_state *set_pids_css(struct css_set *set)
+{
+	struct cgroup_subsys_state *css = NULL;
+
+	if (!set || !bpf_core_enum_value_exists(enum cgroup_subsys_id, pids_cgrp_id))
+		return NULL;
+	bpf_probe_read_kernel(&css, sizeof(css),
+			      (char *)set + bpf_core_field_offset(struct css_set, subsys) +
+				      bpf_core_enum_value(enum cgroup_subsys_id, pids_cgrp_id) *
+					      sizeof(css));
+	return css;
+}
+
 /* The task's css of the memory controller; NULL when that is disabled. */
 static __always_inline struct cgroup_subsys_state *task_memory_css(struct task_struct *task)
 {

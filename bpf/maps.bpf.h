@@ -77,6 +77,23 @@ struct {
 	__type(value, __u64);
 } throttles_told __weak SEC(".maps");
 
+/* Per cgroup (64-bit kernfs id): forks that were refused; and of those, told. The second is the daemon's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_REFUSALS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct kw_refusals);
+} refusals __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_REFUSALS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u64);
+} refusals_told __weak SEC(".maps");
+
 /* [kind * KW_LOSS_REASON_COUNT_ + reason], only ever counted up. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);

@@ -48,6 +48,10 @@ enum {
 };
 
 enum {
+	BPF_RB_AVAIL_DATA = 0,
+};
+
+enum {
 	BPF_RB_NO_WAKEUP = 1ULL << 0,
 	BPF_RB_FORCE_WAKEUP = 1ULL << 1,
 };
@@ -116,6 +120,7 @@ struct css_set {
 /* Values differ with the configuration: only through bpf_core_enum_value(). */
 enum cgroup_subsys_id {
 	memory_cgrp_id = 0,
+	pids_cgrp_id = 1,
 };
 
 /* include/linux/page_counter.h */
@@ -174,6 +179,13 @@ struct mm_struct {
 	unsigned long total_vm;
 	atomic_long_t pgtables_bytes;
 	struct task_struct *owner;
+};
+
+/* kernel/cgroup/pids.c */
+struct pids_cgroup {
+	struct cgroup_subsys_state css;
+	atomic64_t counter;
+	atomic64_t limit; /* int64_t before 5.4: same size, same place of the value */
 };
 
 /* kernel/sched/sched.h */

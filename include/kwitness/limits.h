@@ -57,6 +57,13 @@
  */
 #define KW_THROTTLE_STUCK_NS 30000000000ULL
 
+/*
+ * Cgroups whose refused forks are counted at one time. At the cap: loss[PIDS][KW_LOSS_MAP_FULL], once a
+ * refusal. After the first one, refusals of one cgroup are told at most so often, with their number.
+ */
+#define KW_REFUSALS_MAX 2048
+#define KW_REFUSALS_EVERY_NS 1000000000ULL
+
 /* Stall lengths: bucket n counts those below 2^n us, the last one all that are longer. */
 #define KW_THROTTLE_BUCKETS 24
 

@@ -22,6 +22,7 @@ enum kw_record_kind {
 	KW_RECORD_OOM_KILL = 1, /* one marked victim, complete in itself */
 	KW_RECORD_OOM_END = 2,	/* one OOM is over: counts and counters before and after */
 	KW_RECORD_THROTTLE = 3, /* CPU bandwidth throttling of a cgroup begins, goes on, is over */
+	KW_RECORD_PIDS = 4,	/* forks that a pids.max refused, since the last such record */
 	KW_RECORD_KIND_COUNT_
 };
 
@@ -35,6 +36,8 @@ enum kw_hook {
 	KW_HOOK_KPROBE_OOM_KILL_ONE = 5,
 	KW_HOOK_FENTRY_THROTTLE = 6, /* throttle_cfs_rq, unthrottle_cfs_rq */
 	KW_HOOK_KPROBE_THROTTLE = 7,
+	KW_HOOK_FENTRY_PIDS = 8, /* pids_can_fork, at its return */
+	KW_HOOK_KPROBE_PIDS = 9,
 	KW_HOOK_COUNT_
 };
 
@@ -267,3 +270,27 @@ _Static_assert(sizeof(struct kw_throttle_totals) == 24 + 8 * KW_THROTTLE_BUCKETS
 _Static_assert(sizeof(struct kw_bandwidth) == 32, "bandwidth layout");
 _Static_assert(sizeof(struct kw_throttle) == 1232, "throttle layout");
 _Static_assert(sizeof(struct kw_record_throttle) == 1272, "throttle record layout");
+
+/* ---- forks refused by pids.max (kernel/cgroup/pids.c) ---- */
+
+/* Refusals of one cgroup since it was first refused. Also the value of map "refusals". */
+struct kw_refusals {
+	__u64 total;		 /* only ever counted up */
+	__u64 last_boot_ns;	 /* of the last refusal */
+	__u64 next_boot_ns;	 /* not told before */
+	__u64 max_pids;		 /* the limit owner's pids.max */
+	struct kw_task_ref task; /* who forked last, when it was last told */
+	__u32 hook;		 /* enum kw_hook */
+	__u32 pad;
+	struct kw_cgroup_ref cgroup; /* that the new task would have been in */
+	struct kw_cgroup_ref owner;  /* whose limit it was; not known: nobody's was full any more */
+};
+
+struct kw_record_pids {
+	struct kw_record_header header;
+	__u64 told; /* of total, told before: filled in by the reader */
+	struct kw_refusals refusals;
+};
+
+_Static_assert(sizeof(struct kw_refusals) == 1144, "refusals layout");
+_Static_assert(sizeof(struct kw_record_pids) == 1184, "pids record layout");

@@ -34,5 +34,6 @@ done <<-'FIELDS'
 	cgroup_subsys_state cgroup serial_nr
 	cgroup kn level
 	kernfs_node id name
+	pids_cgroup css counter limit
 FIELDS
 exit "$missing"

@@ -30,6 +30,10 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_assert(size == sizeof(*observation.throttle));
 		check_path(&observation.throttle->throttle.cgroup);
 		fuzz_assert(memchr(observation.throttle->throttle.comm, 0, KW_COMM_BYTES));
+	} else if (observation.kind == KW_OBSERVATION_PIDS) {
+		fuzz_assert(size == sizeof(*observation.pids));
+		check_path(&observation.pids->refusals.cgroup);
+		check_path(&observation.pids->refusals.owner);
 	} else {
 		fuzz_assert(observation.kind == KW_OBSERVATION_OOM_END);
 		fuzz_assert(size == sizeof(*observation.end));

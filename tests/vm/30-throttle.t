@@ -33,6 +33,13 @@ spin_in() { # PATH SECONDS
 	check "$1: the end is told" wait_for 30 ended "$1"
 }
 
+# What the programs cost, as the kernel measures it; under emulation a figure only beside others.
+cost() {
+	bpftool prog show -j | jq -r '.[] | select((.name // "" | test("throttl")) and .run_cnt > 0) |
+		"\(.name): \(.run_time_ns / .run_cnt | floor) ns in the mean of \(.run_cnt) runs"'
+}
+
+echo 1 >/proc/sys/kernel/bpf_stats_enabled
 start_kwitnessd || bail_out 'the daemon starts'
 
 # ---- short: a beginning and an end ----
@@ -77,7 +84,35 @@ check 'gone: the cgroup is removed' rmdir "$(cgroup_dir gone)"
 check 'gone: its end is told' wait_for 30 has_events $type 1 ".data.cgroup.path == \"$gone\" and .data.phase == \"end\""
 
 is "$(event_count host.v1.gap '.data.kind == "lost"')" 0 'nothing was lost'
+diag "$(cost)"
 check 'the daemon ends well' stop_kwitnessd
+
+# ---- while no daemon runs, the kernel counts on; the next daemon tells it, once ----
+new_cgroup alone cpu.max='20000 100000'
+in_cgroup alone "$KW_VICTIMS/spin" --threads 2 --seconds 2 >"$KW_TMP/alone.json"
+start_kwitnessd || bail_out 'the daemon starts again'
+check 'alone: the end is told' wait_for 30 ended alone
+is "$(event_count $type "$(of alone start)")" 1 'alone: so is the beginning'
+compare_sums alone
+check 'alone: the daemon ends well' stop_kwitnessd
+start_kwitnessd || bail_out 'the daemon starts a third time'
+new_cgroup third cpu.max='20000 100000'
+spin_in third 2
+is "$(event_count $type "$(of alone end)")" 1 'alone: nothing is told again'
+check 'third: the daemon ends well' stop_kwitnessd
+
+# ---- kprobes see the same ----
+start_kwitnessd --tier kprobe --pins '' || bail_out 'the daemon starts with kprobes'
+new_cgroup kprobe cpu.max='20000 100000'
+spin_in kprobe 2
+is "$(field kprobe end .data.hook)" kprobe/throttle_cfs_rq 'kprobe: seen by the probe'
+compare_sums kprobe
+check 'kprobe: the daemon ends well' stop_kwitnessd
+
+# ---- where no hook sees it, that is said ----
+start_kwitnessd --tier tracepoint --pins '' || bail_out 'the daemon starts with the tracepoint'
+check 'tracepoint: that throttling is not seen is declared' has_events host.v1.gap 1 \
+	'.data.kind == "tier" and (.data.reason | startswith("throttle_cfs_rq is not hooked"))'
+check 'tracepoint: the daemon ends well' stop_kwitnessd
 check 'the ledger verifies' verify_ledger
-diag "cost: $(cat "$KW_OUT/cost" 2>/dev/null)"
 done_testing

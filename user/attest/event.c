@@ -43,6 +43,8 @@ int kw_event_make(const struct kw_finding *finding, const struct kw_clock *clock
 		return kw_event_gap(finding, clock, event);
 	case KW_FINDING_THROTTLE:
 		return kw_event_throttle(finding, clock, event);
+	case KW_FINDING_PIDS:
+		return kw_event_pids(finding, clock, event);
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}

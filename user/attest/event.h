@@ -79,3 +79,5 @@ int kw_event_gap(const struct kw_finding *finding, const struct kw_clock *clock,
 		 struct kw_event *event) kw_must_check;
 int kw_event_throttle(const struct kw_finding *finding, const struct kw_clock *clock,
 		      struct kw_event *event) kw_must_check;
+int kw_event_pids(const struct kw_finding *finding, const struct kw_clock *clock,
+		  struct kw_event *event) kw_must_check;

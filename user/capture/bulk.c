@@ -117,6 +117,9 @@ int kw_hooks_poll_bulk(struct kw_hooks *hooks, unsigned int limit, kw_observatio
 	count = kw_ring_consume(&hooks->bulk, limit, kw_drain_take, &turn);
 	if (count < 0 || (unsigned int)count == limit)
 		return count; /* what is still in the ring comes before the end of it */
+	r = kw_refusals_scan(&turn);
+	if (r < 0)
+		return r;
 	scan = calloc(1, sizeof(*scan));
 	if (!scan)
 		return -ENOMEM;

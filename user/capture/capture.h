@@ -111,6 +111,7 @@ enum kw_observation_kind {
 	KW_OBSERVATION_READING,	 /* reading */
 	KW_OBSERVATION_GUEST,	 /* guest: a gate message, any kind the gate may send but READY */
 	KW_OBSERVATION_THROTTLE, /* record.throttle, or its end as the kernel's map has it */
+	KW_OBSERVATION_PIDS,	 /* record.pids, told filled in */
 	KW_OBSERVATION_KIND_COUNT_
 };
 
@@ -142,6 +143,7 @@ struct kw_observation {
 		const struct kw_record_oom_kill *kill;
 		const struct kw_record_oom_end *end;
 		const struct kw_record_throttle *throttle;
+		const struct kw_record_pids *pids;
 		const struct kw_lost *lost;
 		const struct kw_reading *reading;
 		const struct kw_gate_message *guest;
@@ -220,7 +222,8 @@ int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_
 bool kw_hooks_see(const struct kw_hooks *hooks, enum kw_record_kind kind);
 
 /* bulk.c: consumes at most limit records of the bulk ring, whose writers wake nobody, so call it a few
- * times a second; when it is empty, finds the episodes of throttling that are over and ends them. Returns
+ * times a second; when it is empty, finds the episodes of throttling that are over and ends them, and the
+ * refused forks that no record has told. Returns
  * the number consumed, or the callback's error: then what was not finished comes again. */
 int kw_hooks_poll_bulk(struct kw_hooks *hooks, unsigned int limit, kw_observation_fn callback,
 		       void *context) kw_must_check;

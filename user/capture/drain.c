@@ -53,12 +53,19 @@ int kw_drain_take(void *context, const void *record, size_t length)
 	struct kw_drain_turn *turn = context;
 	const struct kw_clock *clock = turn->hooks->clock;
 	struct kw_observation observation = {};
+	struct kw_record_pids pids;
 	struct kw_lost lost;
 	int r;
 
 	r = kw_record_decode(record, length, &observation);
 	if (r == 0 && turn->is_previous && observation.boot_ns > turn->hooks->previous_until_ns)
 		return 0; /* in our own ring too */
+	if (r == 0 && observation.kind == KW_OBSERVATION_PIDS) {
+		if (!kw_refusals_complete(turn, observation.pids, &pids))
+			return 0;
+		observation.pids = &pids;
+		record = &pids;
+	}
 	observation.received_boot_ns = kw_clock_boot_ns(clock);
 	observation.received_real_ns = kw_clock_real_ns(clock);
 	if (r < 0) {
@@ -68,6 +75,8 @@ int kw_drain_take(void *context, const void *record, size_t length)
 		observation.lost = &lost;
 	}
 	r = turn->callback(turn->context, &observation);
+	if (r >= 0 && observation.kind == KW_OBSERVATION_PIDS)
+		r = kw_refusals_told(turn, &pids);
 	if (r >= 0 && turn->hooks->recording_fd >= 0)
 		write_recording(turn->hooks, &observation, record, length);
 	return r;

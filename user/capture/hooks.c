@@ -20,6 +20,7 @@ static const char *const group_names[KW_GROUP_COUNT_] = {
 	[KW_GROUP_OOM_KILL_PROCESS] = "oom_kill_process",
 	[KW_GROUP_OOM_KILL_ONE] = "__oom_kill_process",
 	[KW_GROUP_THROTTLE] = "throttle_cfs_rq",
+	[KW_GROUP_PIDS] = "pids_can_fork",
 	[KW_GROUP_MARK_VICTIM] = "mark_victim",
 };
 
@@ -59,6 +60,8 @@ static int borrow_maps(struct kw_hooks *hooks)
 	hooks->maps.bulk = dup_map(hooks, "bulk");
 	hooks->maps.throttles = dup_map(hooks, "throttles");
 	hooks->maps.throttles_told = dup_map(hooks, "throttles_told");
+	hooks->maps.refusals = dup_map(hooks, "refusals");
+	hooks->maps.refusals_told = dup_map(hooks, "refusals_told");
 	return kw_pins_has_all_maps(&hooks->maps) ? 0 : -ENOMEM;
 }
 
@@ -283,6 +286,7 @@ bool kw_hooks_see(const struct kw_hooks *hooks, enum kw_record_kind kind)
 		[KW_RECORD_OOM_KILL] = KW_GROUP_MARK_VICTIM,
 		[KW_RECORD_OOM_END] = KW_GROUP_OOM_KILL_PROCESS,
 		[KW_RECORD_THROTTLE] = KW_GROUP_THROTTLE,
+		[KW_RECORD_PIDS] = KW_GROUP_PIDS,
 	};
 
 	return kind > 0 && kind < KW_RECORD_KIND_COUNT_ &&

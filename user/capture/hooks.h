@@ -6,8 +6,8 @@
 #include "user/capture/pins.h"
 #include "user/capture/ring.h"
 
-/* pins, mark_victim, and three groups in two tiers. */
-#define KW_ATTEMPTS_MAX 10
+/* pins, mark_victim, and four groups in two tiers. */
+#define KW_ATTEMPTS_MAX 12
 
 struct kw_hooks {
 	const struct kw_clock *clock;
@@ -37,3 +37,12 @@ struct kw_drain_turn {
 
 /* Checks a record and gives it to the turn's callback; a kw_ring_fn with a struct kw_drain_turn. */
 int kw_drain_take(void *context, const void *record, size_t length);
+
+/* refusals.c. A record of refused forks does not know how many were told before: fills that in. Returns
+ * whether any of it is new; *ret_record is then what to tell. */
+bool kw_refusals_complete(const struct kw_drain_turn *turn, const struct kw_record_pids *record,
+			  struct kw_record_pids *ret_record);
+/* It was told: remembers how many. 0 or -errno. */
+int kw_refusals_told(const struct kw_drain_turn *turn, const struct kw_record_pids *record);
+/* Tells what no record has told. 0 or the callback's error. */
+int kw_refusals_scan(struct kw_drain_turn *turn);

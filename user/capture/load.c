@@ -32,6 +32,8 @@ static const struct program {
 	{ "fentry_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY },
 	{ "kretprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE },
 	{ "kprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE },
+	{ "fexit_pids_can_fork", KW_GROUP_PIDS, KW_TIER_FENTRY },
+	{ "kretprobe_pids_can_fork", KW_GROUP_PIDS, KW_TIER_KPROBE },
 	{ "fexit_unthrottle", KW_GROUP_THROTTLE, KW_TIER_FENTRY },
 	{ "fentry_unthrottle", KW_GROUP_THROTTLE, KW_TIER_FENTRY },
 	{ "fexit_throttle", KW_GROUP_THROTTLE, KW_TIER_FENTRY },

@@ -14,8 +14,8 @@
 struct bpf_object;
 struct kwitness;
 
-/* Two groups with two programs each, throttling with four, and mark_victim. */
-#define KW_LOAD_LINKS_MAX 9
+/* Two groups with two programs each, throttling with four, one for pids.max, and mark_victim. */
+#define KW_LOAD_LINKS_MAX 10
 
 /* A tier per group; KW_TIER_FILES: not hooked. */
 struct kw_combination {

@@ -20,6 +20,8 @@ static const char *const hook_names[KW_HOOK_COUNT_] = {
 	[KW_HOOK_KPROBE_OOM_KILL_ONE] = "kprobe/__oom_kill_process",
 	[KW_HOOK_FENTRY_THROTTLE] = "fentry/throttle_cfs_rq",
 	[KW_HOOK_KPROBE_THROTTLE] = "kprobe/throttle_cfs_rq",
+	[KW_HOOK_FENTRY_PIDS] = "fexit/pids_can_fork",
+	[KW_HOOK_KPROBE_PIDS] = "kretprobe/pids_can_fork",
 };
 
 static const char *const lost_reason_names[KW_LOST_REASON_COUNT_] = {

@@ -33,6 +33,8 @@ void kw_pins_close_maps(struct kw_pins_maps *maps)
 	kw_cleanup_close_fd(&maps->bulk);
 	kw_cleanup_close_fd(&maps->throttles);
 	kw_cleanup_close_fd(&maps->throttles_told);
+	kw_cleanup_close_fd(&maps->refusals);
+	kw_cleanup_close_fd(&maps->refusals_told);
 	*maps = KW_PINS_MAPS_NONE;
 }
 
@@ -40,7 +42,7 @@ bool kw_pins_has_all_maps(const struct kw_pins_maps *maps)
 {
 	return maps->evidence >= 0 && maps->losses >= 0 && maps->losses_told >= 0 &&
 	       maps->counts >= 0 && maps->bulk >= 0 && maps->throttles >= 0 &&
-	       maps->throttles_told >= 0;
+	       maps->throttles_told >= 0 && maps->refusals >= 0 && maps->refusals_told >= 0;
 }
 
 static int pin_name(const char *path, const char *prefix, const char *name, char *ret_name,
@@ -134,6 +136,8 @@ int kw_pins_read(const char *path, struct kw_pins_maps *ret_maps, struct kw_pin_
 	maps.bulk = open_pin(path, "", "bulk");
 	maps.throttles = open_pin(path, "", "throttles");
 	maps.throttles_told = open_pin(path, "", "throttles_told");
+	maps.refusals = open_pin(path, "", "refusals");
+	maps.refusals_told = open_pin(path, "", "refusals_told");
 	if (maps.evidence < 0 || maps.losses < 0 || maps.losses_told < 0 || maps.counts < 0)
 		return -ENOENT;
 	*ret_maps = maps;

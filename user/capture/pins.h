@@ -34,8 +34,10 @@ struct kw_pins_maps {
 	int bulk;
 	int throttles;
 	int throttles_told;
+	int refusals;
+	int refusals_told;
 };
-#define KW_PINS_MAPS_NONE ((struct kw_pins_maps){ -1, -1, -1, -1, -1, -1, -1 })
+#define KW_PINS_MAPS_NONE ((struct kw_pins_maps){ -1, -1, -1, -1, -1, -1, -1, -1, -1 })
 
 bool kw_pins_has_all_maps(const struct kw_pins_maps *maps);
 

@@ -183,6 +183,19 @@ static bool is_throttle(const void *data)
 	       has_grown(&throttle->before, &throttle->totals);
 }
 
+/* told: the reader's, who has it from the same counter at an earlier time. */
+static bool is_pids(const void *data)
+{
+	const struct kw_record_pids *record = data;
+	const struct kw_refusals *refusals = &record->refusals;
+
+	if (refusals->pad || refusals->hook != record->header.hook || !refusals->total)
+		return false;
+	return refusals->cgroup.flags & KW_CGROUP_KNOWN && is_cgroup(&refusals->cgroup) &&
+	       is_cgroup(&refusals->owner) &&
+	       memchr(refusals->task.comm, '\0', sizeof(refusals->task.comm));
+}
+
 static const struct {
 	enum kw_observation_kind observation;
 	uint32_t size;
@@ -210,6 +223,13 @@ static const struct {
 			.size = sizeof(struct kw_record_throttle),
 			.hooks = 1U << KW_HOOK_FENTRY_THROTTLE | 1U << KW_HOOK_KPROBE_THROTTLE,
 			.is_sound = is_throttle,
+		},
+	[KW_RECORD_PIDS] =
+		{
+			.observation = KW_OBSERVATION_PIDS,
+			.size = sizeof(struct kw_record_pids),
+			.hooks = 1U << KW_HOOK_FENTRY_PIDS | 1U << KW_HOOK_KPROBE_PIDS,
+			.is_sound = is_pids,
 		},
 };
 
@@ -245,8 +265,10 @@ int kw_record_decode(const void *data, size_t length, struct kw_observation *ret
 		observation.kill = data;
 	else if (observation.kind == KW_OBSERVATION_OOM_END)
 		observation.end = data;
-	else
+	else if (observation.kind == KW_OBSERVATION_THROTTLE)
 		observation.throttle = data;
+	else
+		observation.pids = data;
 	*ret_observation = observation;
 	return 0;
 }

@@ -34,7 +34,8 @@ int kw_bulk_start(struct kw_daemon *daemon)
 	sd_event_source *source = NULL;
 	int r;
 
-	if (!kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE))
+	if (!kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE) &&
+	    !kw_hooks_see(daemon->hooks, KW_RECORD_PIDS))
 		return 0;
 	r = sd_event_add_time_relative(daemon->event, &source, CLOCK_BOOTTIME, INTERVAL_USEC, 10000,
 				       on_bulk, daemon);

@@ -81,6 +81,7 @@ static void count(struct kw_totals *totals, const struct kw_finding *finding)
 		break;
 	case KW_FINDING_CGROUP:
 	case KW_FINDING_THROTTLE:
+	case KW_FINDING_PIDS:
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}

@@ -151,6 +151,28 @@ static const char *const tier_blindness[KW_TIER_COUNT_] = {
 		"tier files: no kernel hook could be attached; kills are not seen as they happen",
 };
 
+/* Hooks that may be missing in any tier. */
+static int declare_unseen(struct kw_daemon *daemon)
+{
+	static const struct {
+		enum kw_record_kind kind;
+		const char *words;
+	} hooks[] = {
+		{ KW_RECORD_THROTTLE,
+		  "throttle_cfs_rq is not hooked: CPU throttling is not told as it happens; cpu.stat of registered cells counts it" },
+		{ KW_RECORD_PIDS,
+		  "pids_can_fork is not hooked: refused forks are not told as they happen; pids.events of registered cells counts them" },
+	};
+	int r = 0;
+
+	for (size_t i = 0; i < kw_array_size(hooks) && r >= 0; i++) {
+		if (!kw_hooks_see(daemon->hooks, hooks[i].kind))
+			r = kw_pipeline_gap(&daemon->pipeline, KW_GAP_TIER, "kernel", 0, "%s",
+					    hooks[i].words);
+	}
+	return r;
+}
+
 static int open_hooks(struct kw_daemon *daemon)
 {
 	const struct kw_settings *settings = daemon->settings;
@@ -180,11 +202,7 @@ static int open_hooks(struct kw_daemon *daemon)
 	if (tier_blindness[tier])
 		r = kw_pipeline_gap(&daemon->pipeline, KW_GAP_TIER, "kernel", 0, "%s",
 				    tier_blindness[tier]);
-	if (r >= 0 && !kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE))
-		r = kw_pipeline_gap(
-			&daemon->pipeline, KW_GAP_TIER, "kernel", 0,
-			"throttle_cfs_rq is not hooked: CPU throttling is not told as it happens; cpu.stat of registered cells counts it");
-	return r;
+	return r < 0 ? r : declare_unseen(daemon);
 }
 
 int kw_startup_beside(const char *name, char *ret_path, size_t size)

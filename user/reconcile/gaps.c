@@ -103,6 +103,8 @@ static const char *record_noun(uint32_t kind)
 		return "oom_end";
 	case KW_RECORD_THROTTLE:
 		return "throttle";
+	case KW_RECORD_PIDS:
+		return "pids";
 	default:
 		return "kernel";
 	}
@@ -124,8 +126,8 @@ int kw_gaps_lost(struct kw_reconcile *reconcile, const struct kw_attributed *att
 		words = "records were lost: the ring was full";
 		break;
 	case KW_LOST_MAP_FULL:
-		words = lost->record_kind == KW_RECORD_THROTTLE
-				? "calls were not counted: more cgroups were throttled than are followed at one time"
+		words = lost->record_kind >= KW_RECORD_THROTTLE
+				? "calls were not counted: they came from more cgroups than are followed at one time"
 				: "records could not be counted for their cgroup: the map was full; the records themselves were taken";
 		break;
 	case KW_LOST_PATH_TRUNCATED:

@@ -96,6 +96,8 @@ int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attribu
 		return kw_gaps_guest(reconcile, attributed);
 	case KW_OBSERVATION_THROTTLE:
 		return kw_throttle_observe(reconcile, attributed);
+	case KW_OBSERVATION_PIDS:
+		return kw_pids_observe(reconcile, attributed);
 	case KW_OBSERVATION_KIND_COUNT_:
 		break;
 	}

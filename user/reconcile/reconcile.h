@@ -18,6 +18,7 @@ enum kw_finding_kind {
 	KW_FINDING_GUEST,  /* host-stamped guest frame */
 	KW_FINDING_GAP,
 	KW_FINDING_THROTTLE, /* an episode of CPU throttling starts, goes on, is over */
+	KW_FINDING_PIDS,     /* forks refused by pids.max */
 	KW_FINDING_KIND_COUNT_
 };
 

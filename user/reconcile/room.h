@@ -47,6 +47,9 @@ struct kw_earlier_kill {
 struct kw_gap_counts; /* throttle.c */
 int kw_throttle_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
 
+/* pids.c */
+int kw_pids_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
+
 /* gaps.c */
 
 struct kw_reconcile {
