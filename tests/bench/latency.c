@@ -65,15 +65,20 @@ static uint64_t number_after(const char *text, const char *key)
 
 static int read_ledger(struct kw_cursor *cursor)
 {
-	const char *line;
+	static char line[KW_EVENT_MAX + 1];
+	const char *bytes;
 	size_t length;
 	int r, kills_read = 0;
 
-	while ((r = kw_cursor_next(cursor, &line, &length)) > 0) {
+	while ((r = kw_cursor_next(cursor, &bytes, &length)) > 0) {
 		uint64_t now = kw_clock_boot_ns(&kw_clock_system);
 		const char *victim;
 		struct kill *kill;
 
+		if (length > KW_EVENT_MAX)
+			continue;
+		memcpy(line, bytes, length); /* the cursor's bytes end without a NUL */
+		line[length] = '\0';
 		if (!strstr(line, "host.v1.oom_kill\""))
 			continue;
 		victim = strstr(line, "\"victim\":");
