@@ -143,6 +143,11 @@ void kw_attribute_observation(struct kw_attribute *attribute,
 	case KW_OBSERVATION_READING:
 		set_cell(ret_attributed, cell_of_path(attribute, observation->reading->cgroup));
 		break;
+	case KW_OBSERVATION_COUNTS:
+		kw_attribute_path(attribute, observation->counts->path, &ret_attributed->victim);
+		ret_attributed->victim.id = observation->counts->cgroup_id;
+		set_cell_of(attribute, &ret_attributed->victim, ret_attributed);
+		break;
 	case KW_OBSERVATION_GUEST:
 		if (attribute->cells)
 			set_cell(ret_attributed,

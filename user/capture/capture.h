@@ -102,6 +102,45 @@ void kw_poller_remove(struct kw_poller *poller, uint32_t handle);
 /* Begins a round: every cgroup is due once more. */
 void kw_poller_begin_round(struct kw_poller *poller);
 
+/* ---- counters of every cgroup: compact, by number instead of by key ---- */
+
+enum kw_counter {
+	/* memory.events: hierarchical, unless cgroup2 is mounted with memory_localevents */
+	KW_COUNTER_MEMORY_HIGH,
+	KW_COUNTER_MEMORY_MAX,
+	KW_COUNTER_OOM,
+	KW_COUNTER_OOM_KILL,
+	KW_COUNTER_OOM_GROUP_KILL,
+	/* memory.events.local */
+	KW_COUNTER_MEMORY_HIGH_LOCAL,
+	KW_COUNTER_MEMORY_MAX_LOCAL,
+	KW_COUNTER_OOM_LOCAL,
+	KW_COUNTER_OOM_KILL_LOCAL,
+	KW_COUNTER_OOM_GROUP_KILL_LOCAL,
+	/* cpu.stat */
+	KW_COUNTER_CPU_USAGE_USEC,
+	KW_COUNTER_CPU_PERIODS,
+	KW_COUNTER_CPU_THROTTLED,
+	KW_COUNTER_CPU_THROTTLED_USEC,
+	/* pids.events, pids.events.local (6.11) */
+	KW_COUNTER_PIDS_MAX,
+	KW_COUNTER_PIDS_MAX_LOCAL,
+	KW_COUNTER_COUNT_
+};
+
+/* What the files of one cgroup said at one time. */
+struct kw_counts {
+	uint64_t
+		cgroup_id; /* inode of the directory (kernfs); tells a cgroup made anew from the one before */
+	uint64_t boot_ns; /* before the first file was read */
+	uint32_t
+		known; /* bit n: value[n] was read; a key or a file that is not there is not known */
+	bool is_first; /* first reading of this cgroup by this daemon */
+	bool is_gone;  /* the cgroup is gone: values are those of the last reading */
+	uint64_t value[KW_COUNTER_COUNT_];
+	const char *path; /* below the cgroup root, "/" first; borrowed */
+};
+
 /* ---- observations ---- */
 
 enum kw_observation_kind {
@@ -112,6 +151,7 @@ enum kw_observation_kind {
 	KW_OBSERVATION_GUEST,	 /* guest: a gate message, any kind the gate may send but READY */
 	KW_OBSERVATION_THROTTLE, /* record.throttle, or its end as the kernel's map has it */
 	KW_OBSERVATION_PIDS,	 /* record.pids, told filled in */
+	KW_OBSERVATION_COUNTS, /* counts: a cgroup was seen first, its counters moved, or it is gone */
 	KW_OBSERVATION_KIND_COUNT_
 };
 
@@ -147,6 +187,7 @@ struct kw_observation {
 		const struct kw_lost *lost;
 		const struct kw_reading *reading;
 		const struct kw_gate_message *guest;
+		const struct kw_counts *counts;
 	};
 };
 

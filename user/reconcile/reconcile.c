@@ -98,6 +98,8 @@ int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attribu
 		return kw_throttle_observe(reconcile, attributed);
 	case KW_OBSERVATION_PIDS:
 		return kw_pids_observe(reconcile, attributed);
+	case KW_OBSERVATION_COUNTS:
+		return 0;
 	case KW_OBSERVATION_KIND_COUNT_:
 		break;
 	}
