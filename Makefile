@@ -26,7 +26,7 @@ say    = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 PACKAGES_BUILD := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev \
 	libsodium-dev libgcrypt20-dev libsystemd-dev libcbor-dev libinih-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev uthash-dev
 PACKAGES_TEST := util-linux procps libcmocka-dev libclang-rt-14-dev qemu-system-x86 qemu-system-common busybox-static jq openssl \
-	nodejs valgrind xz-utils
+	nodejs valgrind xz-utils curl
 PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck codespell mandoc
 PACKAGES_BENCH := libbpf-tools coreutils
 PACKAGES ?= $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_LINT)
@@ -55,7 +55,7 @@ LIBS_daemon    := $(call pkg,libsystemd libseccomp libcap-ng libmicrohttpd janss
 
 # ---- rooms, in the order in which data moves ----
 ROOMS := base capture attribute reconcile attest deliver
-SIDE_ROOMS := verify gate
+SIDE_ROOMS := verify gate daemon
 src  = $(sort $(wildcard user/$(1)/*.c))
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
 room_src = $(filter-out %/main.c,$(call src,$(1)))
@@ -172,7 +172,8 @@ earlier_attest    := attest reconcile attribute capture base
 earlier_deliver   := deliver attest reconcile attribute capture base
 earlier_verify    := verify attest reconcile attribute capture base
 earlier_gate      := gate base
-libs_of = $(LIBS_deliver) $(LIBS_attest) $(LIBS_attribute) $(LIBS_capture) $(LIBS_gate)
+earlier_daemon    := daemon deliver attest reconcile attribute capture base
+libs_of = $(LIBS_daemon) $(LIBS_deliver) $(LIBS_attest) $(LIBS_attribute) $(LIBS_capture) $(LIBS_gate)
 
 # A unit test links its own room whole and the earlier ones: a call into a later room does not link.
 define unit_rule
