@@ -128,6 +128,9 @@
 /* Cgroups whose paths are remembered past their rmdir. At the cap: the longest unused is forgotten. */
 #define KW_CGROUPS_REMEMBERED_MAX 16384
 
+/* Containers whose names are remembered. At the cap: the oldest is forgotten, and looked up again. */
+#define KW_CONTAINERS_REMEMBERED_MAX 256
+
 /* Keys of one flat key-value file (memory.events has 9, cpu.stat about 20). Above: refused. */
 #define KW_FLAT_KEYS_MAX 64
 #define KW_FLAT_KEY_BYTES 48

@@ -86,6 +86,18 @@ static void sentences(void **state)
 	(void)snprintf(victim.cgroup.cell_id, sizeof(victim.cgroup.cell_id), "web-7");
 	assert_sentence(&incident,
 			"hog[77] in cell web-7 was killed: whose limit was reached is not known");
+	victim.cgroup.cell_id[0] = '\0';
+	memset(victim.cgroup.container_id, 'a', 64);
+	(void)snprintf(victim.cgroup.pod_uid, sizeof(victim.cgroup.pod_uid), "7-uid");
+	assert_sentence(
+		&incident,
+		"hog[77] in container aaaaaaaaaaaa of pod 7-uid was killed: whose limit was reached is not known");
+	(void)snprintf(victim.cgroup.container, sizeof(victim.cgroup.container), "web");
+	(void)snprintf(victim.cgroup.pod_name, sizeof(victim.cgroup.pod_name), "cart-7");
+	(void)snprintf(victim.cgroup.pod_namespace, sizeof(victim.cgroup.pod_namespace), "shop");
+	assert_sentence(
+		&incident,
+		"hog[77] in container web of pod shop/cart-7 was killed: whose limit was reached is not known");
 	incident.victim_count = 0;
 	assert_sentence(&incident,
 			"an OOM killed nobody that was seen: whose limit was reached is not known");

@@ -91,8 +91,13 @@ static void append_place(struct kw_bytes *out, const struct kw_identity *identit
 		kw_bytes_append_string(out, "cell ");
 		append(out, identity->cell_id);
 	} else if (identity->container_id[0]) {
-		kw_bytes_append_format(out, "container %.12s", identity->container_id);
-		if (identity->pod_uid[0])
+		kw_bytes_append_format(out, "container %.*s", identity->container[0] ? 127 : 12,
+				       identity->container[0] ? identity->container
+							      : identity->container_id);
+		if (identity->pod_name[0])
+			kw_bytes_append_format(out, " of pod %s/%s", identity->pod_namespace,
+					       identity->pod_name);
+		else if (identity->pod_uid[0])
 			kw_bytes_append_format(out, " of pod %s", identity->pod_uid);
 	} else if (identity->unit[0]) {
 		append(out, identity->unit);
@@ -213,7 +218,10 @@ static void tell_incident(const struct kw_journal *journal, const struct kw_inci
 		field(&message, "KWITNESS_UNIT", victim->cgroup.unit);
 		field(&message, "KWITNESS_CELL", victim->cgroup.cell_id);
 		field(&message, "KWITNESS_CONTAINER_ID", victim->cgroup.container_id);
+		field(&message, "KWITNESS_CONTAINER", victim->cgroup.container);
 		field(&message, "KWITNESS_POD_UID", victim->cgroup.pod_uid);
+		field(&message, "KWITNESS_POD", victim->cgroup.pod_name);
+		field(&message, "KWITNESS_NAMESPACE", victim->cgroup.pod_namespace);
 	}
 	send_message(journal, &message);
 }
