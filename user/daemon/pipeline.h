@@ -36,6 +36,7 @@ struct kw_pipeline {
 	uint64_t poll_interval_ns;
 
 	struct kw_poller *poller;
+	struct kw_sweep *sweep; /* of every cgroup; owned; NULL: none */
 	struct kw_cells *cells;
 	struct kw_attribute *attribute;
 	struct kw_reconcile *reconcile;

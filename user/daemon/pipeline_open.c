@@ -191,6 +191,7 @@ void kw_pipeline_close(struct kw_pipeline *pipeline)
 	kw_attribute_free(pipeline->attribute);
 	kw_cells_free(pipeline->cells);
 	kw_poller_free(pipeline->poller);
+	kw_sweep_free(pipeline->sweep);
 	kw_attest_free(pipeline->attest);
 	kw_ledger_free(pipeline->ledger);
 	kw_bytes_done(&pipeline->line);
