@@ -56,6 +56,7 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 		.memory_localevents = options->memory_localevents,
 		.finding = kw_pipeline_finding,
 		.reader = kw_pipeline_read,
+		.history = kw_pipeline_history,
 		.context = pipeline,
 	};
 	int r;
