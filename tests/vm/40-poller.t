@@ -126,7 +126,7 @@ is "$(total descriptors)" 0 'none kept: none'
 
 # ---- in the daemon ----
 start_kwitnessd --tier files || bail_out 'the daemon starts'
-fds() { find "/proc/$kwitnessd_pid/fd" -lname '*/memory.events' | wc -l; }
+fds() { find "/proc/$kwitnessd_pid/fd" -lname '*/cpu.stat' | wc -l; }
 fds_reach() { [ "$(fds)" -ge "$1" ]; }
 check 'the daemon keeps the files of every cgroup' wait_for 60 fds_reach "$(find /sys/fs/cgroup -mindepth 1 -type d | wc -l)"
 check 'the daemon ends well' stop_kwitnessd
