@@ -32,6 +32,8 @@ enum kw_exit {
 #define KW_PATH_CELLS "/run/kwitness/cells.d"
 #define KW_PATH_PINS "/sys/fs/bpf/kwitness"
 #define KW_PATH_CGROUP_ROOT "/sys/fs/cgroup"
+/* Below the runtime directory: the daemon's word on its hooks, for doctor. */
+#define KW_NAME_HOOKS "hooks.json"
 #define KW_CREDENTIAL_KEY "kwitness.key"
 
 /* CellOS: the guest agent connects to CID 2, this port; Firecracker makes it <base>_9001. */

@@ -22,6 +22,9 @@ struct kw_settings {
 	uint64_t poll_interval_ns;
 	uint64_t settle_ns;
 	uint64_t segment_bytes;
+	uint64_t evidence_ring_bytes; /* 0: as built */
+	uint64_t bulk_ring_bytes;
+	bool bpf_stats;
 	bool to_stdout;
 	bool check_only;
 	bool detach;
@@ -57,6 +60,7 @@ struct kw_daemon {
 	struct kw_key *key;
 	struct kw_pipeline pipeline;
 	int record_fd;
+	int stats_fd;	  /* open: the kernel counts what programs cost; -1: it does not for us */
 	int stdout_pidfd; /* the child that copies the ledger to stdout; -1: none */
 
 	sd_event *event;
@@ -76,6 +80,12 @@ int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings) kw_
 void kw_shutdown(struct kw_daemon *daemon);
 /* Directory of this program, with its '/'; for the programs beside it. */
 int kw_startup_beside(const char *name, char *ret_path, size_t size) kw_must_check;
+
+/* ---- hookreport.c ---- */
+
+/* Leaves in the runtime directory, for doctor, what was tried and how the kernel answered. A failure is
+ * logged only. */
+void kw_hookreport_write(const struct kw_daemon *daemon);
 
 /* ---- cellwatch.c: what the registry's changes mean for the other rooms ---- */
 

@@ -13,7 +13,14 @@
 
 #include "user/base/log.h"
 
-enum { OPTION_KEYED = 256, OPTION_STDOUT, OPTION_CHECK, OPTION_DETACH, OPTION_VERSION };
+enum {
+	OPTION_KEYED = 256,
+	OPTION_STDOUT,
+	OPTION_STATS,
+	OPTION_CHECK,
+	OPTION_DETACH,
+	OPTION_VERSION
+};
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -26,6 +33,9 @@ static const struct option long_options[] = {
 	{ "pins", required_argument, NULL, OPTION_KEYED },
 	{ "gate", required_argument, NULL, OPTION_KEYED },
 	{ "record", required_argument, NULL, OPTION_KEYED },
+	{ "evidence-ring-bytes", required_argument, NULL, OPTION_KEYED },
+	{ "bulk-ring-bytes", required_argument, NULL, OPTION_KEYED },
+	{ "bpf-stats", no_argument, NULL, OPTION_STATS },
 	{ "stdout", no_argument, NULL, OPTION_STDOUT },
 	{ "check-config", no_argument, NULL, OPTION_CHECK },
 	{ "detach-bpf", no_argument, NULL, OPTION_DETACH },
@@ -53,6 +63,9 @@ static const char usage[] =
 	")\n"
 	"      --gate FILE       the kwitness-gate program (default: beside this one)\n"
 	"      --record FILE     append raw kernel records to FILE, for replaying them in a test\n"
+	"      --evidence-ring-bytes N, --bulk-ring-bytes N\n"
+	"                        other sizes of the kernel's rings, to test what happens when one is full\n"
+	"      --bpf-stats       have the kernel count what BPF programs cost while this runs\n"
 	"      --stdout          also copy the ledger's new lines to standard output\n"
 	"      --check-config    print the effective configuration and exit\n"
 	"      --detach-bpf      remove pinned programs and maps, and exit\n"
@@ -99,6 +112,9 @@ static int apply(struct kw_settings *settings, int option, int index, int *ret_e
 		return 1;
 	case OPTION_STDOUT:
 		settings->to_stdout = true;
+		return 0;
+	case OPTION_STATS:
+		settings->bpf_stats = true;
 		return 0;
 	case OPTION_CHECK:
 		settings->check_only = true;

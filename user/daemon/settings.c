@@ -45,6 +45,10 @@ static const struct setting settings_table[] = {
 	  3600000 },
 	/* An incident must be told within 2 s. */
 	{ "daemon", "settle-ms", TYPE_MILLISECONDS, AT(settle_ns), "200", 10, 2000 },
+	/* For tests of a full ring; 0: as built. Of a power of two and whole pages, or the kernel refuses. */
+	{ "daemon", "evidence-ring-bytes", TYPE_BYTES, AT(evidence_ring_bytes), "0", 0,
+	  1ULL << 30 },
+	{ "daemon", "bulk-ring-bytes", TYPE_BYTES, AT(bulk_ring_bytes), "0", 0, 1ULL << 30 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 };
 
