@@ -25,6 +25,7 @@ struct kw_settings {
 	uint64_t evidence_ring_bytes; /* 0: as built */
 	uint64_t bulk_ring_bytes;
 	bool bpf_stats;
+	bool try_hooks;
 	bool to_stdout;
 	bool check_only;
 	bool detach;

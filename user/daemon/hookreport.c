@@ -16,29 +16,10 @@
 #include "user/base/file.h"
 #include "user/base/log.h"
 
-#define TEMPORARY "." KW_NAME_HOOKS ".new"
-
-static int replace(const char *directory, const struct kw_bytes *text)
-{
-	cleanup_close int at = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	cleanup_close int fd = -1;
-	int r;
-
-	if (at < 0)
-		return -errno;
-	(void)unlinkat(at, TEMPORARY, 0);
-	fd = openat(at, TEMPORARY, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
-	if (fd < 0)
-		return -errno;
-	r = kw_file_write_all(fd, text->data, text->length);
-	if (r == 0 && renameat(at, TEMPORARY, at, KW_NAME_HOOKS) < 0)
-		r = -errno;
-	return r;
-}
-
 void kw_hookreport_write(const struct kw_daemon *daemon)
 {
 	const char *directory = daemon->settings->runtime;
+	cleanup_close int at = -1;
 	cleanup_bytes struct kw_bytes text;
 	int r;
 
@@ -47,7 +28,10 @@ void kw_hookreport_write(const struct kw_daemon *daemon)
 	if (r == 0 && mkdir(directory, 0755) < 0 && errno != EEXIST)
 		r = -errno;
 	if (r == 0)
-		r = replace(directory, &text);
+		at = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (r == 0)
+		r = at < 0 ? -errno
+			   : kw_file_replace(at, KW_NAME_HOOKS, text.data, text.length, 0644);
 	if (r < 0)
 		(void)kw_log_error(r, "cannot leave \"%s/" KW_NAME_HOOKS "\" for doctor",
 				   directory);

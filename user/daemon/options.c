@@ -17,6 +17,7 @@ enum {
 	OPTION_KEYED = 256,
 	OPTION_STDOUT,
 	OPTION_STATS,
+	OPTION_TRY,
 	OPTION_CHECK,
 	OPTION_DETACH,
 	OPTION_VERSION
@@ -37,6 +38,7 @@ static const struct option long_options[] = {
 	{ "bulk-ring-bytes", required_argument, NULL, OPTION_KEYED },
 	{ "bpf-stats", no_argument, NULL, OPTION_STATS },
 	{ "stdout", no_argument, NULL, OPTION_STDOUT },
+	{ "try-hooks", no_argument, NULL, OPTION_TRY },
 	{ "check-config", no_argument, NULL, OPTION_CHECK },
 	{ "detach-bpf", no_argument, NULL, OPTION_DETACH },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -67,6 +69,7 @@ static const char usage[] =
 	"                        other sizes of the kernel's rings, to test what happens when one is full\n"
 	"      --bpf-stats       have the kernel count what BPF programs cost while this runs\n"
 	"      --stdout          also copy the ledger's new lines to standard output\n"
+	"      --try-hooks       try the kernel's hooks, say as JSON how it answered, and exit\n"
 	"      --check-config    print the effective configuration and exit\n"
 	"      --detach-bpf      remove pinned programs and maps, and exit\n"
 	"  -v, --verbose         log more\n"
@@ -112,6 +115,9 @@ static int apply(struct kw_settings *settings, int option, int index, int *ret_e
 		return 1;
 	case OPTION_STDOUT:
 		settings->to_stdout = true;
+		return 0;
+	case OPTION_TRY:
+		settings->try_hooks = true;
 		return 0;
 	case OPTION_STATS:
 		settings->bpf_stats = true;
