@@ -45,15 +45,22 @@ latency() {
 		awk '{ v[NR] = $1 } END { print v[int((NR - 1) * .5) + 1], v[int((NR - 1) * .99) + 1], v[NR] }'
 }
 
+"$KW_BUILD/kwitnessd" --detach-bpf # programs that are taken over keep their rings
 start_kwitnessd --bulk-ring-bytes 4096 || bail_out 'the daemon starts with a bulk ring of one page'
 storm 8
 check 'OOMs before the storm are recorded' wait_for 60 all_recorded
 diag "latency without a storm, us (p50 p99 max): $(latency)"
 i=0
 while [ $i -lt $throttled ]; do
-	new_cgroup "b$i" cpu.max='1000 50000'
-	spawn_in "b$i" "$KW_VICTIMS/spin" --threads 1 --seconds 15 >/dev/null
+	new_cgroup "b$i"
+	spawn_in "b$i" "$KW_VICTIMS/spin" --threads 1 --seconds 20 >/dev/null
 	spins="${spins-} $spawned"
+	i=$((i + 1))
+done
+# All at once, so that their first records come within one turn of the poll.
+i=0
+while [ $i -lt $throttled ]; do
+	echo '1000 50000' >"$KW_CGROUP/b$i/cpu.max"
 	i=$((i + 1))
 done
 storm 40
@@ -97,4 +104,5 @@ is "$(event_field host.v1.gap '.data.cgroup.id' '.data.kind == "lost" and (.data
 	"$(bpftool map dump pinned $pins/cgroup_losses -j | jq '[.[].formatted.key | select(.kind == 1 and .reason == 0) | .cgroup] | unique | length')" \
 	'by cgroup'
 check 'the ledger verifies as well' verify_ledger
+"$KW_BUILD/kwitnessd" --detach-bpf
 done_testing

@@ -35,6 +35,7 @@ all_recorded() { [ "$(recorded | wc -l)" -ge "$(died | wc -l)" ]; }
 restarts() { events host.v1.gap '.data.kind == "restart"'; }
 build_id() { bpftool map dump pinned $pins/meta -j | md5sum; }
 
+"$KW_BUILD/kwitnessd" --detach-bpf # what another test has left
 start_kwitnessd || bail_out 'the daemon starts'
 oom
 check 'a kill is recorded' wait_for 60 has_events host.v1.oom_kill 1
