@@ -273,7 +273,8 @@ struct kw_hook_cost {
 	uint64_t run_time_ns;
 };
 
-/* One entry per attached program; at most max. Returns how many there are, or -errno. */
+/* One entry per attached program; at most max. Returns how many there are, or -errno: -EPERM for programs
+ * that were taken over, unless the caller has CAP_SYS_ADMIN (a program is found by its id). */
 int kw_hooks_costs(const struct kw_hooks *hooks, struct kw_hook_cost *ret_costs, size_t max);
 
 /* Has the kernel count run times as long as the descriptor returned is open; a few ns per run of every
