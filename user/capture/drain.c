@@ -158,7 +158,9 @@ int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_
 
 uint64_t kw_hooks_backlog(const struct kw_hooks *hooks)
 {
-	return kw_ring_backlog(&hooks->previous) + kw_ring_backlog(&hooks->ring);
+	/* a ring that was read to its end but is not closed yet is work still: pins change hands then */
+	return kw_ring_backlog(&hooks->previous) + (hooks->previous.consumer != NULL) +
+	       kw_ring_backlog(&hooks->ring);
 }
 
 void kw_hooks_set_recording(struct kw_hooks *hooks, int fd)

@@ -28,7 +28,7 @@ void kw_hookreport_write(const struct kw_daemon *daemon)
 	if (r == 0 && mkdir(directory, 0755) < 0 && errno != EEXIST)
 		r = -errno;
 	if (r == 0)
-		at = open(directory, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		at = open(directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (r == 0)
 		r = at < 0 ? -errno
 			   : kw_file_replace(at, KW_NAME_HOOKS, text.data, text.length, 0644);
