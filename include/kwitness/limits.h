@@ -73,6 +73,19 @@
 /* Cgroups with in-kernel counts at one time. At the cap: loss[kind][KW_LOSS_MAP_FULL]. */
 #define KW_CGROUP_COUNTS_MAX 8192
 
+/*
+ * Losses that are told by cgroup: entries of (cgroup, kind, reason), for the whole boot, allocated at load
+ * because a hook that loses may not allocate. At the cap: counted for the host as a whole, exact still.
+ */
+#define KW_CGROUP_LOSSES_MAX 1024
+
+/*
+ * Kills in the ring of programs that are being replaced, remembered so that those of their successors
+ * are not told again. The overlap is some ms, the old ring holds some 200. At the cap: the later ones
+ * would be told twice, under two ids.
+ */
+#define KW_HANDOVER_KILLS_MAX 512
+
 /* A ledger line, newline included. CloudEvents: intermediaries must forward 64 KiB. */
 #define KW_EVENT_MAX (64 * 1024)
 

@@ -33,6 +33,8 @@ enum kw_exit {
 #define KW_HTTP_SOCKET "http.sock" /* in the runtime directory */
 #define KW_PATH_PINS "/sys/fs/bpf/kwitness"
 #define KW_PATH_CGROUP_ROOT "/sys/fs/cgroup"
+/* Below the runtime directory: the daemon's word on its hooks, for doctor. */
+#define KW_NAME_HOOKS "hooks.json"
 /* systemd decrypts the first; the second is for hosts that cannot (a unit can ask for both, under two names). */
 #define KW_CREDENTIAL_KEY "kwitness.key"
 #define KW_CREDENTIAL_KEY_PLAIN "kwitness.key.plain"

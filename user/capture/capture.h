@@ -192,6 +192,8 @@ struct kw_lost {
 	uint32_t record_kind; /* enum kw_record_kind; 0: not known */
 	enum kw_lost_reason reason;
 	uint64_t count; /* since the last report */
+	/* Whose they were; KW_CGROUP_KNOWN is not set: nobody's in particular. The path may be missing. */
+	struct kw_cgroup_ref cgroup;
 };
 
 struct kw_observation {
@@ -375,7 +377,10 @@ struct kw_hook_attempt {
 
 struct kw_hooks_options {
 	enum kw_tier ceiling; /* best tier that may be tried */
-	const char *pin_path; /* KW_PATH_PINS, or NULL: nothing is pinned */
+	const char *pin_path; /* KW_PATH_PINS, or NULL: nothing is pinned; outlives the hooks */
+	/* Sizes of the rings, powers of two and whole pages; 0: as built. For tests of a full ring. */
+	uint32_t evidence_ring_bytes;
+	uint32_t bulk_ring_bytes;
 	const struct kw_clock *clock;
 };
 
@@ -388,6 +393,38 @@ int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_
 /* Closes descriptors; pinned programs go on recording. */
 void kw_hooks_free(struct kw_hooks *hooks);
 KW_DEFINE_CLEANUP(struct kw_hooks *, kw_hooks_free)
+
+/* What the programs of the last daemon have recorded since nobody reads. */
+struct kw_unread {
+	uint64_t
+		read_boot_ns; /* when the ring was last known to be read to its end; 0: not known */
+	uint64_t records;     /* that wait */
+};
+
+/* Looks at pins without touching them. 0; -ENOENT: there are none; or -errno. */
+int kw_hooks_unread(const char *pin_path, struct kw_unread *ret_unread) kw_must_check;
+
+/* Appends what was tried, what is attached and what its programs took of the verifier, as one JSON
+ * object {bootId, pid, tier, pinned, hooks, attempts, programs}, to text. 0, or the error of text. */
+int kw_hooks_report(const struct kw_hooks *hooks, const char *boot_id, struct kw_bytes *text)
+	kw_must_check;
+
+/* What one attached program has cost, as the kernel counts it (struct bpf_prog_info). */
+struct kw_hook_cost {
+	char program[64]; /* "fexit_oom_kill_process" */
+	uint32_t
+		verified_insns; /* instructions the verifier went through; 0: not told (below 5.16) */
+	uint64_t run_count;	/* counted only while BPF statistics are switched on */
+	uint64_t run_time_ns;
+};
+
+/* One entry per attached program; at most max. Returns how many there are, or -errno: -EPERM for programs
+ * that were taken over, unless the caller has CAP_SYS_ADMIN (a program is found by its id). */
+int kw_hooks_costs(const struct kw_hooks *hooks, struct kw_hook_cost *ret_costs, size_t max);
+
+/* Has the kernel count run times as long as the descriptor returned is open; a few ns per run of every
+ * BPF program of the host. Or -errno. */
+int kw_hooks_enable_stats(void);
 
 /* Removes every pin below pin_path: programs stop once nothing holds them. 0 or -errno. */
 int kw_hooks_detach(const char *pin_path);

@@ -19,6 +19,7 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "cells", kw_cli_cells, "list, add and remove registered cells" },
+	{ "doctor", kw_cli_doctor, "what this host lets kwitness see, and what it does not" },
 	{ "incidents", kw_cli_incidents, "list OOM incidents, or show one" },
 	{ "keygen", kw_cli_keygen, "make a private key, print its keyring line" },
 	{ "prove", kw_cli_prove, "prove that one event stands in a ledger" },

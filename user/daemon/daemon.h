@@ -33,6 +33,10 @@ struct kw_settings {
 	uint64_t sweep_interval_ns;
 	uint64_t settle_ns;
 	uint64_t segment_bytes;
+	uint64_t evidence_ring_bytes; /* 0: as built */
+	uint64_t bulk_ring_bytes;
+	bool bpf_stats;
+	bool try_hooks;
 	enum kw_syscall_filter syscall_filter;
 	bool to_stdout;
 	bool check_only;
@@ -79,6 +83,7 @@ struct kw_daemon {
 	struct kw_key *key;
 	struct kw_pipeline pipeline;
 	int record_fd;
+	int stats_fd;	  /* open: the kernel counts what programs cost; -1: it does not for us */
 	int stdout_pidfd; /* the child that copies the ledger to stdout; -1: none */
 
 	sd_event *event;
@@ -109,6 +114,11 @@ void kw_shutdown(struct kw_daemon *daemon);
 /* Path of another program of ours: beside this one, or in the bin beside this one's sbin. */
 int kw_startup_beside(const char *name, char *ret_path, size_t size) kw_must_check;
 
+/* ---- hookreport.c ---- */
+
+/* Leaves in the runtime directory, for doctor, what was tried and how the kernel answered. A failure is
+ * logged only. */
+void kw_hookreport_write(const struct kw_daemon *daemon);
 /* ---- privileges.c: what is given up once everything is open ---- */
 
 /* Gives up every capability that is not needed after the start, for good: no program that is started

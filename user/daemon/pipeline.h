@@ -26,6 +26,8 @@ struct kw_pipeline_options {
 	const struct kw_clock *clock;
 	/* Between two checkpoints when lines were added; 0: none are made, and no head is kept. */
 	uint64_t checkpoint_ns;
+	/* What waits in the kernel, when it was asked; NULL: not known. */
+	const struct kw_unread *unread;
 	/* Hears, in words, when the ledger stops and starts to take lines; may be NULL. */
 	void (*status)(const char *words);
 };

@@ -102,6 +102,18 @@ static void describe_start(const char *boot_id, const struct kw_ledger_found *fo
 		       last);
 }
 
+/* The programs went on recording: since when nobody read, and what waits. */
+static void describe_unread(const struct kw_unread *unread, struct kw_gap *gap)
+{
+	size_t used = strlen(gap->reason);
+
+	if (unread->read_boot_ns < gap->to_boot_ns)
+		gap->from_boot_ns = unread->read_boot_ns;
+	(void)snprintf(gap->reason + used, sizeof(gap->reason) - used,
+		       "; its programs went on recording, %llu records waited",
+		       (unsigned long long)unread->records);
+}
+
 /*
  * Incidents that were open when the last daemon ended. In the same boot the programs may have gone on,
  * and the end records still come: then each is told as if nothing had happened. Otherwise they are not
@@ -135,15 +147,18 @@ static int resume_incidents(struct kw_pipeline *pipeline, const char *boot_id,
 }
 
 /* What the ledger's end says about the time before this start. */
-static int declare_start(struct kw_pipeline *pipeline, const char *boot_id,
+static int declare_start(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options,
 			 const struct kw_ledger_found *found)
 {
+	const char *boot_id = options->boot_id;
 	struct kw_gap gap = { .stage = "daemon" };
 	int r;
 
 	gap.to_boot_ns = kw_clock_boot_ns(pipeline->clock);
 	(void)snprintf(gap.boot_id, sizeof(gap.boot_id), "%s", boot_id);
 	describe_start(boot_id, found, &gap);
+	if (gap.kind == KW_GAP_RESTART && options->unread)
+		describe_unread(options->unread, &gap);
 	r = kw_reconcile_gap(pipeline->reconcile, &gap, gap.to_boot_ns);
 	if (r == 0 && found->torn)
 		r = kw_pipeline_gap(
@@ -180,7 +195,7 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	if (r == 0)
 		r = open_reconcile(pipeline, options);
 	if (r == 0)
-		r = declare_start(pipeline, options->boot_id, &found);
+		r = declare_start(pipeline, options, &found);
 	if (r == 0 && rebuilt)
 		r = kw_pipeline_gap(
 			pipeline, KW_GAP_FILE, "ledger", 0,

@@ -54,6 +54,10 @@ static const struct setting settings_table[] = {
 	  3600000 },
 	/* An incident must be told within 2 s. */
 	{ "daemon", "settle-ms", TYPE_MILLISECONDS, AT(settle_ns), "200", 10, 2000 },
+	/* For tests of a full ring; 0: as built. Of a power of two and whole pages, or the kernel refuses. */
+	{ "daemon", "evidence-ring-bytes", TYPE_BYTES, AT(evidence_ring_bytes), "0", 0,
+	  1ULL << 30 },
+	{ "daemon", "bulk-ring-bytes", TYPE_BYTES, AT(bulk_ring_bytes), "0", 0, 1ULL << 30 },
 	{ "daemon", "syscall-filter", TYPE_SYSCALL_FILTER, AT(syscall_filter), "refuse", 0, 0 },
 	{ "poller", "cgroups", TYPE_GLOBS, AT(sweep_globs), "*", 0, 0 },
 	{ "poller", "interval-ms", TYPE_MILLISECONDS, AT(sweep_interval_ns), "5000", 100, 3600000 },
