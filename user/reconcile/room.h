@@ -4,6 +4,7 @@
 #include <sys/queue.h>
 
 #include "user/reconcile/account.h"
+#include "user/reconcile/parity.h"
 #include "user/reconcile/reconcile.h"
 
 /* How an incident's counters came to be known, best first. */
@@ -53,8 +54,13 @@ int kw_pids_observe(struct kw_reconcile *reconcile, const struct kw_attributed *
 /* gaps.c */
 
 struct kw_reconcile {
-	struct kw_reconcile_options options;
+	struct kw_reconcile_options
+		options; /* finding, reader: of this room, which call the daemon's */
+	kw_finding_fn say;
+	kw_reader_fn read;
+	void *context;
 	struct kw_account *account;
+	struct kw_parity_state *parity;
 	TAILQ_HEAD(kw_open_incidents, kw_open_incident) incidents; /* oldest first */
 	unsigned int incident_count;
 	struct kw_gap_counts *gap_counts;
