@@ -120,6 +120,13 @@ int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_rea
 	return kw_poller_read_now(pipeline->poller, path, ret_reading);
 }
 
+int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_history)
+{
+	const struct kw_pipeline *pipeline = context;
+
+	return pipeline->sweep ? kw_sweep_history(pipeline->sweep, path, ret_history) : -ENODATA;
+}
+
 int kw_pipeline_ready(struct kw_pipeline *pipeline)
 {
 	int r = kw_ledger_has_space(pipeline->ledger, TURN_BYTES);

@@ -56,6 +56,7 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 		.memory_localevents = options->memory_localevents,
 		.finding = kw_pipeline_finding,
 		.reader = kw_pipeline_read,
+		.history = kw_pipeline_history,
 		.context = pipeline,
 	};
 	int r;
@@ -191,6 +192,7 @@ void kw_pipeline_close(struct kw_pipeline *pipeline)
 	kw_attribute_free(pipeline->attribute);
 	kw_cells_free(pipeline->cells);
 	kw_poller_free(pipeline->poller);
+	kw_sweep_free(pipeline->sweep);
 	kw_attest_free(pipeline->attest);
 	kw_ledger_free(pipeline->ledger);
 	kw_bytes_done(&pipeline->line);
