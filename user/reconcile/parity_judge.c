@@ -148,6 +148,21 @@ static int64_t take_back(struct kw_book *book, int64_t count)
 	return count - back;
 }
 
+/* Whether a counter further up has told kills of which it did not know in which cgroup they were. */
+static bool is_told_above(const struct judgement *judgement)
+{
+	struct kw_books *books = judgement->reconcile->parity->books;
+	struct kw_page *page = judgement->page;
+
+	while ((page = kw_books_parent(books, page))) {
+		for (uint32_t i = 0; i < page->counter_kill_count; i++) {
+			if (page->counter_kills[i].below && page->counter_kills[i].open > 0)
+				return true;
+		}
+	}
+	return false;
+}
+
 /* Kills whose cgroup no record could name are found where the counters moved. */
 static void explain_nowhere(const struct judgement *judgement, unsigned int counter, int64_t count)
 {
@@ -184,7 +199,7 @@ static int judge_kills(const struct judgement *judgement, unsigned int counter)
 	missing = missing_above(judgement, count);
 	/* What the books of the cgroups above have already was told of a cgroup below that does not count
 	 * itself, or by a counter above this one. */
-	if (counter == KW_COUNTER_OOM_KILL_LOCAL) {
+	if (counter == KW_COUNTER_OOM_KILL_LOCAL && !is_told_above(judgement)) {
 		book->account.explained += (uint64_t)(count - missing);
 	} else {
 		book->account.by_counter += (uint64_t)(count - missing);

@@ -208,46 +208,59 @@ static void remember_counter_kill(struct kw_reconcile *reconcile, const struct k
 	memcpy(kill->id, fact->event_id, sizeof(kill->id));
 }
 
-/* The cgroups below the one that told it have no count of it yet. */
-static void told_late_below(struct entry *entry)
+/* Whose counter has told the kill: the page that remembers it, or, where that was before the account that
+ * this daemon began with, the nearest one with kills of that sort. */
+static struct kw_page *holder_of(struct entry *entry, struct kw_page *page, bool is_remembered)
 {
-	const struct kw_fact *fact = entry->fact;
-	struct kw_page *page = counting_page(entry->reconcile, fact->cgroup_id, fact->cgroup);
-
-	entry->part = PART_EXPLAINED;
-	if (page && !find_counter_kill(page, fact->of_event_id, 0, false))
-		enter(entry, page, KW_COUNTER_OOM_KILL_LOCAL);
 	for (; page; page = kw_books_parent(entry->reconcile->parity->books, page)) {
-		if (find_counter_kill(page, fact->of_event_id, 0, false))
-			entry->part = PART_COUNTER_TO_HOOK;
-		enter(entry, page, KW_COUNTER_OOM_KILL);
+		if (is_remembered
+			    ? find_counter_kill(page, entry->fact->of_event_id, 0, false) != NULL
+			    : page->books[KW_COUNTER_OOM_KILL].account.by_counter > 0)
+			break;
 	}
+	return page;
+}
+
+static enum part part_late(const struct kw_page *page, unsigned int counter, bool has_it)
+{
+	return has_it || page->books[counter].account.by_counter > 0 ? PART_COUNTER_TO_HOOK
+								     : PART_EXPLAINED;
 }
 
 /* It is counted already; from now on by its own event. Where the counter's event did not know in which
- * cgroup below it was, the ancestors from there up are the ones that have it. */
+ * cgroup below it was, those between have no count of it yet. */
 static void told_late(struct entry *entry)
 {
 	const struct kw_fact *fact = entry->fact;
+	struct kw_parity_totals *totals = &entry->reconcile->parity->totals;
+	struct kw_page *page = counting_page(entry->reconcile, fact->cgroup_id, fact->cgroup);
 	struct kw_book_counter_kill *kill = counter_kill_of(entry->reconcile, fact->cgroup_id,
 							    fact->cgroup, fact->of_event_id, 0);
-	struct kw_parity_totals *totals = &entry->reconcile->parity->totals;
+	struct kw_page *holder = holder_of(entry, page, kill != NULL);
+	bool below;
 
-	if (!kill || kill->open == 0) {
-		entry->part = PART_EXPLAINED;
-		enter_kills(entry, true);
-		totals->by_hook++;
-		return;
-	}
-	kill->open--;
-	totals->by_counter--;
 	totals->by_hook++;
-	if (!kill->below) {
-		entry->part = PART_COUNTER_TO_HOOK;
+	entry->part = PART_EXPLAINED;
+	if (!holder) {
 		enter_kills(entry, true);
 		return;
 	}
-	told_late_below(entry);
+	totals->by_counter--;
+	if (kill && kill->open > 0)
+		kill->open--;
+	below = kill ? kill->below
+		     : page != holder ||
+				page->books[KW_COUNTER_OOM_KILL_LOCAL].account.by_counter == 0;
+	if (!below || page != holder) {
+		entry->part = part_late(page, KW_COUNTER_OOM_KILL_LOCAL, !below);
+		enter(entry, page, KW_COUNTER_OOM_KILL_LOCAL);
+	}
+	below = true;
+	for (; page; page = kw_books_parent(entry->reconcile->parity->books, page)) {
+		below = below && page != holder;
+		entry->part = part_late(page, KW_COUNTER_OOM_KILL, !below);
+		enter(entry, page, KW_COUNTER_OOM_KILL);
+	}
 }
 
 static void told_kill(struct entry *entry)
