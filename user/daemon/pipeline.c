@@ -237,6 +237,8 @@ int kw_pipeline_stop(struct kw_pipeline *pipeline)
 	int r = kw_reconcile_flush(pipeline->reconcile, kw_clock_boot_ns(pipeline->clock));
 
 	if (r == 0)
+		r = kw_pipeline_account(pipeline, true);
+	if (r == 0)
 		r = kw_pipeline_gap(pipeline, KW_GAP_STOP, "daemon",
 				    kw_clock_boot_ns(pipeline->clock), "stopped in order");
 	return r < 0 ? r : kw_pipeline_checkpoint_stop(pipeline);

@@ -109,6 +109,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,
 		.memory_localevents = mount.memory_localevents,
+		.pids_localevents = mount.pids_localevents,
 		.poll_interval_ns = settings->poll_interval_ns,
 		.boot_id = daemon->boot_id,
 		.source = daemon->source,

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Findings as facts: what of an event moves a counter, and of which cgroup. The daemon makes the same facts
- * from the lines of a ledger (user/daemon/resume.c), so nothing may be in a fact that is not in its event.
+ * from the lines of a ledger (user/daemon/pipeline_resume.c), so nothing may be in a fact that is not in its event.
  */
 #include <stdio.h>
 #include <string.h>

@@ -131,7 +131,7 @@ static int say_counter_kill(const struct judgement *judgement, unsigned int coun
 	(void)snprintf(domain, sizeof(domain), "counter-%" PRIu64 "-%u-%" PRIu64, page->id, counter,
 		       page->books[counter].account.by_counter);
 	kw_ids_derive(reconcile->options.boot_id, domain, book->account.kernel, finding.event_id);
-	return reconcile->options.finding(reconcile->options.context, &finding);
+	return kw_reconcile_say(reconcile, &finding);
 }
 
 /* What was called extra came after all: no move is explained twice. Returns what is left of count. */
@@ -418,7 +418,7 @@ static int say_parity(const struct judgement *judgement)
 	parity->gone = page->gone;
 	parity->from_boot_ns = page->from_boot_ns;
 	parity->to_boot_ns = page->read_boot_ns;
-	r = reconcile->options.finding(reconcile->options.context, &finding);
+	r = kw_reconcile_say(reconcile, &finding);
 	if (r < 0)
 		return r;
 	close_items(reconcile->parity, page);

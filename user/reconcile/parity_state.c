@@ -55,7 +55,7 @@ static int say_part(struct kw_reconcile *reconcile, struct kw_account_part *part
 	int r;
 
 	part->part++;
-	r = reconcile->options.finding(reconcile->options.context, &finding);
+	r = kw_reconcile_say(reconcile, &finding);
 	if (r < 0)
 		return r;
 	for (uint32_t i = 0; i < part->row_count; i++)

@@ -13,23 +13,15 @@
 #define SETTLE_MAX_NS (2 * KW_NSEC_PER_SEC)
 #define PARITY_SETTLE_DEFAULT_NS (5 * KW_NSEC_PER_SEC)
 
-/* Every finding goes this way: what is in the ledger is entered into the books, and nothing else. One that
- * stood there before this daemon read its record again was entered then. */
-static int on_finding(void *context, const struct kw_finding *finding)
+/* What is in the ledger is entered into the books of parity, and nothing else. An event that stood there
+ * before this daemon read its record again was entered then. */
+int kw_reconcile_say(struct kw_reconcile *reconcile, const struct kw_finding *finding)
 {
-	struct kw_reconcile *reconcile = context;
-	int r = reconcile->say(reconcile->context, finding);
+	int r = reconcile->options.finding(reconcile->options.context, finding);
 
 	if (r == 0)
 		kw_parity_told(reconcile, finding);
 	return r < 0 ? r : 0;
-}
-
-static int on_read(void *context, const char *path, struct kw_reading *ret_reading)
-{
-	struct kw_reconcile *reconcile = context;
-
-	return reconcile->read(reconcile->context, path, ret_reading);
 }
 
 int kw_reconcile_open(const struct kw_reconcile_options *options,
@@ -42,12 +34,6 @@ int kw_reconcile_open(const struct kw_reconcile_options *options,
 		return -ENOMEM;
 	TAILQ_INIT(&reconcile->incidents);
 	reconcile->options = *options;
-	reconcile->say = options->finding;
-	reconcile->read = options->reader;
-	reconcile->context = options->context;
-	reconcile->options.finding = on_finding;
-	reconcile->options.reader = on_read;
-	reconcile->options.context = reconcile;
 	if (options->parity_settle_ns == 0)
 		reconcile->options.parity_settle_ns = PARITY_SETTLE_DEFAULT_NS;
 	if (options->settle_ns == 0)

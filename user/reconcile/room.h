@@ -69,6 +69,10 @@ struct kw_reconcile {
 	struct kw_reading reading; /* scratch: too large for a stack frame */
 };
 
+/* reconcile.c: says a finding that may move a counter's book. 0, or the finding callback's error. */
+int kw_reconcile_say(struct kw_reconcile *reconcile, const struct kw_finding *finding)
+	kw_must_check;
+
 /* incident.c */
 int kw_incident_kill(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
 int kw_incident_end(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
