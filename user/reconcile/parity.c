@@ -50,6 +50,7 @@ void kw_parity_arm(const struct kw_reconcile *reconcile, struct kw_page *page, u
 	/* Events alone are held against nothing. */
 	if (!page->has_reading || page->due_boot_ns != 0)
 		return;
+	kw_book_begin_window(page);
 	page->due_boot_ns = now + reconcile->options.parity_settle_ns;
 	if (page->due_boot_ns < parity->next_due_boot_ns)
 		parity->next_due_boot_ns = page->due_boot_ns;

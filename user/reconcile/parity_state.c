@@ -13,7 +13,7 @@
 
 /* Estimates of JSON: a path's byte may become three, a number has 20 digits at most. */
 #define ROW_BYTES 96
-#define ACCOUNT_BYTES 150
+#define ACCOUNT_BYTES 176
 /* A cgroup that events name and nobody ever reads was gone before it could be. */
 #define UNREAD_NS (60 * KW_NSEC_PER_SEC)
 
@@ -37,7 +37,7 @@ static void fill_row(const struct kw_page *page, struct kw_parity_row *row)
 	}
 }
 
-static size_t row_bytes(const struct kw_parity_row *row)
+size_t kw_parity_row_bytes(const struct kw_parity_row *row)
 {
 	return ROW_BYTES + 3 * strlen(row->path) +
 	       ACCOUNT_BYTES * (size_t)__builtin_popcount(row->mask);
@@ -109,7 +109,7 @@ int kw_reconcile_account(struct kw_reconcile *reconcile, uint64_t now_boot_ns, b
 		}
 		fill_row(page, row);
 		parity->row_pages[part.row_count] = page;
-		bytes += row_bytes(row);
+		bytes += kw_parity_row_bytes(row);
 		if (++part.row_count < KW_ACCOUNT_ROWS_MAX && bytes < KW_ACCOUNT_BYTES_MAX)
 			continue;
 		r = say_part(reconcile, &part, now_boot_ns);

@@ -341,6 +341,8 @@ void kw_reconcile_scanned(struct kw_reconcile *reconcile);
  * (full) all of it. 0 or the finding callback's error; then the rest is said the next time. */
 int kw_reconcile_account(struct kw_reconcile *reconcile, uint64_t now_boot_ns, bool full)
 	kw_must_check;
+/* How many bytes a row takes in an account event, at most. */
+size_t kw_parity_row_bytes(const struct kw_parity_row *row);
 void kw_reconcile_totals(const struct kw_reconcile *reconcile, struct kw_parity_totals *ret_totals);
 
 /* ids.c: UUID v8 from SHA-256 over boot id, a domain word and a number; pure. */
