@@ -148,6 +148,14 @@ void kw_hooks_set_recording(struct kw_hooks *hooks, int fd)
 	hooks->recording_fd = fd;
 }
 
+int kw_hooks_cgroup_counts(const struct kw_hooks *hooks, uint64_t cgroup_id,
+			   struct kw_cgroup_counts *ret_counts)
+{
+	if (hooks->maps.counts < 0)
+		return -ENOENT;
+	return bpf_map_lookup_elem(hooks->maps.counts, &cgroup_id, ret_counts) < 0 ? -errno : 0;
+}
+
 /* Makes room in map counts: cgroups that have long been quiet are mostly gone. Their share of the
  * per-boot totals has been told in events; the map is for what was not. */
 static void prune_counts(struct kw_hooks *hooks)

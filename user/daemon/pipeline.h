@@ -60,8 +60,9 @@ struct kw_pipeline {
 	enum kw_checkpoint_reason checkpoint_reason;
 	struct kw_attest_tree checkpoint_tree;
 
-	uint64_t account_boot_ns;  /* when the account was last said as a whole */
-	uint64_t account_sequence; /* the line behind that; 0: not yet */
+	const struct kw_hooks *hooks; /* borrowed; set by whoever has them, NULL before */
+	uint64_t account_boot_ns;     /* when the account was last said as a whole */
+	uint64_t account_sequence;    /* the line behind that; 0: not yet */
 };
 
 /* ---- pipeline_open.c ---- */
@@ -91,6 +92,9 @@ int kw_pipeline_checkpoint_stop(struct kw_pipeline *pipeline) kw_must_check;
 
 /* ---- pipeline_resume.c ---- */
 
+/* What the programs have counted of a cgroup, for reconcile; a kw_cgroup_counts_fn. */
+int kw_pipeline_cgroup_counts(void *context, uint64_t cgroup_id,
+			      struct kw_cgroup_counts *ret_counts);
 /* Takes the account of counters over from the ledger's lines: the last whole one and everything behind it.
  * Nothing is taken over when there is none, or when it is of another boot. 0 or -errno. */
 int kw_pipeline_resume(struct kw_pipeline *pipeline, bool is_same_boot) kw_must_check;

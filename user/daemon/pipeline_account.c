@@ -3,6 +3,7 @@
  * The account of counters into the ledger, before the checkpoint that covers it: what has changed each
  * time, all of it every ten minutes, so that the next daemon need not read far back, and at the end.
  */
+#include <errno.h>
 #include <string.h>
 
 #include "user/base/log.h"
@@ -11,6 +12,15 @@
 #define WHOLE_NS (600 * KW_NSEC_PER_SEC)
 /* Or after so many lines: they are read again at the next start. */
 #define WHOLE_LINES 2048
+
+int kw_pipeline_cgroup_counts(void *context, uint64_t cgroup_id,
+			      struct kw_cgroup_counts *ret_counts)
+{
+	const struct kw_pipeline *pipeline = context;
+
+	return pipeline->hooks ? kw_hooks_cgroup_counts(pipeline->hooks, cgroup_id, ret_counts)
+			       : -ENOENT;
+}
 
 /* Whether the first round is over: before, what was not read yet is not known to be new. */
 static bool is_scanned(struct kw_pipeline *pipeline)

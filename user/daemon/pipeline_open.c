@@ -57,6 +57,7 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 		.pids_localevents = options->pids_localevents,
 		.finding = kw_pipeline_finding,
 		.reader = kw_pipeline_read,
+		.cgroup_counts = kw_pipeline_cgroup_counts,
 		.history = kw_pipeline_history,
 		.context = pipeline,
 	};

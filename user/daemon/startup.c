@@ -180,6 +180,7 @@ static int open_hooks(struct kw_daemon *daemon)
 
 	if (r < 0)
 		return kw_log_error(r, "cannot set up kernel hooks");
+	daemon->pipeline.hooks = daemon->hooks;
 	log_attempts(daemon);
 	tier = kw_hooks_tier(daemon->hooks);
 	daemon->pipeline.tier = kw_tier_name(tier);

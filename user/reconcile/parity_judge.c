@@ -437,6 +437,23 @@ static bool is_open(const struct kw_page *page)
 	return false;
 }
 
+/* A cgroup that is gone has no file any more; what its counter was when the programs last saw it move is in
+ * their map, even where the record was lost. */
+static void ask_programs(struct kw_reconcile *reconcile, struct kw_page *page)
+{
+	struct kw_book *book = &page->books[KW_COUNTER_OOM_KILL_LOCAL];
+	struct kw_cgroup_counts counts;
+
+	if (!page->gone || !book->known || !reconcile->options.cgroup_counts ||
+	    reconcile->options.cgroup_counts(reconcile->options.context, page->id, &counts) < 0 ||
+	    counts.oom_kill_local <= book->account.kernel)
+		return;
+	book->account.kernel = counts.oom_kill_local;
+	if (counts.last_boot_ns > page->read_boot_ns)
+		page->read_boot_ns = counts.last_boot_ns;
+	kw_book_touch(page, KW_COUNTER_OOM_KILL_LOCAL);
+}
+
 int kw_parity_judge(struct kw_reconcile *reconcile, struct kw_page *page, uint64_t now)
 {
 	/* What belongs to a cgroup itself first, then what may belong to one below. */
@@ -445,6 +462,7 @@ int kw_parity_judge(struct kw_reconcile *reconcile, struct kw_page *page, uint64
 	bool waits = false;
 	int r = 0;
 
+	ask_programs(reconcile, page);
 	for (size_t i = 0; i < kw_array_size(first) && r >= 0; i++) {
 		r = judge_counter(&judgement, first[i]);
 		waits = waits || r == 1;

@@ -283,6 +283,10 @@ typedef int (*kw_reader_fn)(void *context, const char *path, struct kw_reading *
 /* The last minute of a cgroup's memory.current; the daemon's. 0, -ENODATA: not known. */
 typedef int (*kw_history_fn)(void *context, const char *path, struct kw_history *ret_history);
 
+/* What the kernel's programs have counted of a cgroup; the daemon's. 0, or -errno: nothing. */
+typedef int (*kw_cgroup_counts_fn)(void *context, uint64_t cgroup_id,
+				   struct kw_cgroup_counts *ret_counts);
+
 struct kw_reconcile_options {
 	char boot_id[40];   /* /proc/sys/kernel/random/boot_id */
 	uint64_t settle_ns; /* an incident settles this long after its end; default 200 ms, ≤ 2 s */
@@ -292,7 +296,8 @@ struct kw_reconcile_options {
 	void *context;
 	bool memory_localevents; /* cgroup2 is mounted so: a limit owner's memory.events leaves out what
 				  * is counted in its descendants, and is not held against kills */
-	bool pids_localevents;	   /* pids.events counts where the fork was tried, as up to 6.10 */
+	bool pids_localevents; /* pids.events counts where the fork was tried, as up to 6.10 */
+	kw_cgroup_counts_fn cgroup_counts; /* may be NULL */
 	uint64_t parity_settle_ns; /* how long an event and its count may come apart; default 5 s */
 };
 
