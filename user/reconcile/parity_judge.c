@@ -302,9 +302,10 @@ static int judge_counter(const struct judgement *judgement, unsigned int counter
 		break;
 	case KW_RULE_AT_LEAST:
 	case KW_RULE_FREE:
-		if (ahead > 0)
-			book->account.arithmetic += ahead;
-		else
+		/* The surplus, anew each time: an event may come to what was surplus before. */
+		ahead += book->account.arithmetic;
+		book->account.arithmetic = ahead > 0 ? ahead : 0;
+		if (ahead < 0)
 			judge_behind(judgement, counter);
 		return 0;
 	case KW_RULE_NONE:
