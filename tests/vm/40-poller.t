@@ -50,15 +50,15 @@ start_sweep
 check 'a kill from before is in the first reading' wait_for 60 says before '."memory.events oom_kill"' "$(counter before memory.events oom_kill)"
 is "$(last before .first)" true 'which is the first'
 is "$(last before .id)" "$(cgroup_id before)" 'its id is the inode of the directory'
-check 'before: every counter is the file’s' same_as_files before
+check 'before: every counter is as in its file' same_as_files before
 
 new_cgroup top/leaf memory.max=16M memory.swap.max=0
 check 'a cgroup made meanwhile is seen' wait_for 30 says top/leaf .first true
 in_cgroup top/leaf "$KW_VICTIMS/hog" >"$KW_TMP/hog.json" 2>&1
 check 'a kill is told' wait_for 30 says top/leaf '."memory.events.local oom_kill"' 1
 check 'and above it' wait_for 30 says top '."memory.events oom_kill"' 1
-check 'top/leaf: every counter is the file’s' same_as_files top/leaf
-check 'top: every counter is the file’s' same_as_files top
+check 'top/leaf: every counter is as in its file' same_as_files top/leaf
+check 'top: every counter is as in its file' same_as_files top
 
 new_cgroup spin cpu.max='10000 100000'
 in_cgroup spin "$KW_VICTIMS/spin" --threads 1 --seconds 1 >"$KW_TMP/spin.json"
@@ -126,7 +126,7 @@ is "$(total descriptors)" 0 'none kept: none'
 
 # ---- in the daemon ----
 start_kwitnessd --tier files || bail_out 'the daemon starts'
-fds() { find "/proc/$kwitnessd_pid/fd" -lname '*/memory.events' | wc -l; }
+fds() { find "/proc/$kwitnessd_pid/fd" -lname '*/cpu.stat' | wc -l; }
 fds_reach() { [ "$(fds)" -ge "$1" ]; }
 check 'the daemon keeps the files of every cgroup' wait_for 60 fds_reach "$(find /sys/fs/cgroup -mindepth 1 -type d | wc -l)"
 check 'the daemon ends well' stop_kwitnessd

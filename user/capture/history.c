@@ -8,6 +8,7 @@
 
 #include <errno.h>
 #include <fcntl.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -55,14 +56,14 @@ void kw_history_drop(struct kw_sweep *sweep, struct swept *swept)
 
 static int read_current(struct kw_sweep *sweep, const struct swept *swept, uint64_t *ret_bytes)
 {
-	char path[KW_PATH_MAX + sizeof("/memory.current")], text[32];
+	char directory[KW_PATH_MAX], path[KW_PATH_MAX + sizeof("/memory.current")], text[32];
 	cleanup_close int fd = -1;
 	ssize_t length;
-	int r = kw_swept_path(swept, path, KW_PATH_MAX);
+	int r = kw_swept_path(swept, directory, sizeof(directory));
 
 	if (r < 0)
 		return r;
-	(void)strcat(path, "/memory.current");
+	(void)snprintf(path, sizeof(path), "%s/memory.current", directory);
 	fd = openat(sweep->root_fd, path + strspn(path, "/"), O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	if (fd < 0)
 		return -errno;
@@ -77,7 +78,7 @@ static int read_current(struct kw_sweep *sweep, const struct swept *swept, uint6
 void kw_history_sample(struct kw_sweep *sweep, struct swept *swept, uint64_t now_boot_ns)
 {
 	struct swept_history *history = swept->history;
-	uint64_t bytes;
+	uint64_t bytes = 0;
 
 	if (!history || (history->count > 0 &&
 			 now_boot_ns < history->last_boot_ns + KW_HISTORY_EVERY_NS - EARLY_NS))

@@ -182,9 +182,11 @@ static bool lacks_memory(const struct kw_sweep *sweep, const struct swept *swept
 	       !(swept->known & mask);
 }
 
-/* Sees what has become of it and reads files of it (bits). */
+/* Sees what has become of it and reads files of it (bits); is_walk: opens and watches what it has not. */
 static void look(struct kw_sweep *sweep, struct swept *swept, uint32_t files, bool is_walk)
 {
+	/* Nobody tells of an rmdir where there is no watch. */
+	bool is_unwatched = swept->watches[SWEPT_WATCH_DIRECTORY] < 0;
 	int r = 0;
 
 	if (swept->parent && swept->parent->is_gone) {
@@ -192,7 +194,7 @@ static void look(struct kw_sweep *sweep, struct swept *swept, uint32_t files, bo
 	} else if (!swept->is_met) {
 		r = kw_walk_meet(sweep, swept);
 		files = SWEPT_ALL_FILES;
-	} else if (swept->is_suspect || is_walk) {
+	} else if (swept->is_suspect || is_unwatched || is_walk) {
 		r = kw_walk_check(sweep, swept);
 		if (r == 0 && is_walk)
 			kw_walk_renew(sweep, swept);
@@ -288,8 +290,7 @@ static int visit_urgent(struct kw_sweep *sweep, struct swept *swept, kw_observat
 static int visit_due(struct kw_sweep *sweep, struct swept *swept, kw_observation_fn callback,
 		     void *context)
 {
-	bool is_walk = swept->walk != sweep->walk || swept->watches[SWEPT_WATCH_DIRECTORY] < 0 ||
-		       lacks_memory(sweep, swept);
+	bool is_walk = swept->walk != sweep->walk || lacks_memory(sweep, swept);
 	uint32_t files = 0;
 	int r;
 

@@ -31,7 +31,7 @@ static int open_ledger(struct kw_pipeline *pipeline, const struct kw_pipeline_op
 static int open_attest(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options,
 		       const struct kw_ledger_found *found, bool *ret_rebuilt)
 {
-	struct kw_attest_tree tree;
+	struct kw_attest_tree tree = { 0 };
 	struct kw_attest_options attest = {
 		.key = options->key,
 		.source = options->source,
