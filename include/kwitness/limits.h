@@ -128,6 +128,9 @@
 /* Cgroups whose paths are remembered past their rmdir. At the cap: the longest unused is forgotten. */
 #define KW_CGROUPS_REMEMBERED_MAX 16384
 
+/* Containers whose names are remembered. At the cap: the oldest is forgotten, and looked up again. */
+#define KW_CONTAINERS_REMEMBERED_MAX 256
+
 /* Keys of one flat key-value file (memory.events has 9, cpu.stat about 20). Above: refused. */
 #define KW_FLAT_KEYS_MAX 64
 #define KW_FLAT_KEY_BYTES 48
@@ -226,3 +229,12 @@
 #define KW_HISTORY_SAMPLES 12
 #define KW_HISTORY_EVERY_NS 5000000000ULL
 #define KW_HISTORIES_MAX 4096
+
+/* Units, and cells, whose OOM kills are counted by name for metrics. At the cap: the rest is one counter. */
+#define KW_TALLY_LABELS_MAX 1024
+
+/* Connections to the status socket at one time. At the cap: the new one is refused. */
+#define KW_HTTP_CONNECTIONS_MAX 16
+
+/* A metrics or status page: about 1,024 labels of 256 bytes, twice. Above: 500 Internal Server Error. */
+#define KW_HTTP_PAGE_MAX (2 * 1024 * 1024)

@@ -172,6 +172,9 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 		.checkpoint_boot_ns = kw_clock_boot_ns(options->clock),
 	};
 	kw_bytes_init(&pipeline->line, KW_EVENT_MAX);
+	r = kw_tally_new(&pipeline->tally);
+	if (r < 0)
+		return kw_log_error(r, "cannot set up");
 	r = open_ledger(pipeline, options, &found);
 	pipeline->first_sequence = found.head.sequence + 1;
 	if (r == 0)
@@ -199,5 +202,6 @@ void kw_pipeline_close(struct kw_pipeline *pipeline)
 	kw_sweep_free(pipeline->sweep);
 	kw_attest_free(pipeline->attest);
 	kw_ledger_free(pipeline->ledger);
+	kw_tally_free(pipeline->tally);
 	kw_bytes_done(&pipeline->line);
 }
