@@ -346,6 +346,7 @@ static bool is_same(const struct setting *setting, const void *a, const void *b)
 	switch (setting->type) {
 	case TYPE_PATH:
 	case TYPE_PATH_OR_EMPTY:
+	case TYPE_GLOBS:
 		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
 	case TYPE_TIER:
 		return memcmp(a, b, sizeof(enum kw_tier)) == 0;
