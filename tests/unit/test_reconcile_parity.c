@@ -304,6 +304,56 @@ static void an_event_that_did_not_move_the_counter_is_extra(void **state)
 	assert_int_equal(item_of(KW_COUNTER_PIDS_MAX)->account.unexplained, 0);
 }
 
+static void observe_episode(uint32_t phase, uint64_t stalled_ns, uint32_t periods)
+{
+	static struct kw_record_throttle record;
+	static struct kw_attributed attributed;
+	struct kw_observation observation = { .kind = KW_OBSERVATION_THROTTLE,
+					      .boot_ns = sim.now_ns,
+					      .received_boot_ns = sim.now_ns,
+					      .throttle = &record };
+
+	memset(&record, 0, sizeof(record));
+	record.phase = phase;
+	record.throttle.episode = 7;
+	record.throttle.totals.stalled_ns = stalled_ns;
+	record.throttle.bandwidth.throttled_ns = stalled_ns;
+	record.throttle.bandwidth.throttled_periods = periods;
+	sim_identify(&sim, 0, &record.throttle.cgroup, &attributed.victim);
+	attributed.observation = &observation;
+	assert_int_equal(kw_reconcile_observe(sim.reconcile, &attributed), 0);
+}
+
+/* While an episode is under way the kernel is ahead of what was told, and that is right. */
+static void throttling_is_judged_when_the_episode_is_over(void **state)
+{
+	uint64_t values[KW_COUNTER_COUNT_] = { 0 };
+	uint32_t known = BIT(KW_COUNTER_CPU_THROTTLED) | BIT(KW_COUNTER_CPU_THROTTLED_USEC);
+
+	(void)state;
+	(void)sim_cgroup(&sim, "/a", -1);
+	read_counts(0, known, values, false);
+	observe_episode(KW_THROTTLE_START, 0, 0);
+	values[KW_COUNTER_CPU_THROTTLED] = 4;
+	values[KW_COUNTER_CPU_THROTTLED_USEC] = 70000;
+	read_counts(0, known, values, false);
+	sim_pass(&sim, 2 * WINDOW);
+	assert_int_equal(parities, 0);
+	values[KW_COUNTER_CPU_THROTTLED] = 6;
+	values[KW_COUNTER_CPU_THROTTLED_USEC] = 91000;
+	read_counts(0, known, values, false);
+	observe_episode(KW_THROTTLE_END, 91000900, 6);
+	sim_pass(&sim, WINDOW);
+	assert_int_equal(item_of(KW_COUNTER_CPU_THROTTLED)->account.explained, 6);
+	assert_int_equal(item_of(KW_COUNTER_CPU_THROTTLED_USEC)->account.explained, 91000);
+	assert_int_equal(item_of(KW_COUNTER_CPU_THROTTLED_USEC)->account.unexplained, 0);
+	values[KW_COUNTER_CPU_THROTTLED_USEC] = 95000; /* a stall that no hook saw */
+	read_counts(0, known, values, false);
+	sim_pass(&sim, WINDOW);
+	assert_int_equal(item_of(KW_COUNTER_CPU_THROTTLED_USEC)->verdict, KW_PARITY_MISSED);
+	assert_int_equal(item_of(KW_COUNTER_CPU_THROTTLED_USEC)->account.unexplained, 4000);
+}
+
 #define TEST(function) cmocka_unit_test_setup_teardown(function, setup, teardown)
 
 int main(void)
@@ -318,6 +368,7 @@ int main(void)
 		TEST(refused_forks_are_counted_where_the_limit_is),
 		TEST(and_up_to_6_10_where_the_fork_was),
 		TEST(an_event_that_did_not_move_the_counter_is_extra),
+		TEST(throttling_is_judged_when_the_episode_is_over),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
