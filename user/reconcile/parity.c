@@ -184,7 +184,7 @@ static int compare_depth(const void *left, const void *right)
 /* Those below first (a path is longer than its parent's): what is found there is not looked for above. */
 static int judge_due(struct kw_reconcile *reconcile, uint64_t now)
 {
-	struct kw_page *page, *due[PAGES_PER_TURN];
+	struct kw_page *page, *due[PAGES_PER_TURN] = { NULL };
 	size_t count = 0;
 	int r = 0;
 
