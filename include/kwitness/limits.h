@@ -162,6 +162,27 @@
 #define KW_ACCOUNTS_MAX 1024
 
 /*
+ * Cgroups whose counters are held against events. At the cap: those that are gone are forgotten first;
+ * if all live, a new one is not followed: what it counts shows in its parents, and checkpoints say how many.
+ */
+#define KW_PARITY_CGROUPS_MAX 16384
+
+/* Events that one verdict names for one counter. Above: counted in eventsOmitted. */
+#define KW_PARITY_EVENTS_MAX 16
+
+/* Kills told by a counter alone that a late record of a hook can still be tied to, events a cgroup.
+ * Above: the oldest is forgotten, and a record that late would be declared as extra. */
+#define KW_PARITY_COUNTER_KILLS_MAX 8
+
+/* Rows of one account event, and bytes that they are estimated to take. Above: the next event. */
+#define KW_ACCOUNT_ROWS_MAX 64
+#define KW_ACCOUNT_BYTES_MAX (40 * 1024)
+
+/* Rows of one whole account. Above: left out and counted in `omitted`; after a restart their counters
+ * begin where they are found. */
+#define KW_ACCOUNT_CGROUPS_MAX 8192
+
+/*
  * Reasons of gaps that are held back and counted at one time, one per cell and reason. At the cap: the
  * oldest is said at once, counts and all, and forgotten.
  */

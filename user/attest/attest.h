@@ -163,6 +163,7 @@ struct kw_checkpoint {
 	enum kw_checkpoint_reason reason;
 	const char *tier; /* NULL: not known */
 	struct kw_totals totals;
+	const struct kw_parity_totals *parity; /* NULL: left out */
 };
 
 /* "kwitness/<machine-id>/<16 hex digits of the first line's hash>". -EMSGSIZE; -ENODATA: no

@@ -81,3 +81,12 @@ int kw_event_throttle(const struct kw_finding *finding, const struct kw_clock *c
 		      struct kw_event *event) kw_must_check;
 int kw_event_pids(const struct kw_finding *finding, const struct kw_clock *clock,
 		  struct kw_event *event) kw_must_check;
+int kw_event_counter_kill(const struct kw_finding *finding, const struct kw_clock *clock,
+			  struct kw_event *event) kw_must_check;
+int kw_event_parity(const struct kw_finding *finding, const struct kw_clock *clock,
+		    struct kw_event *event) kw_must_check;
+int kw_event_account(const struct kw_finding *finding, const struct kw_clock *clock,
+		     struct kw_event *event) kw_must_check;
+/* The totals of parity, as a member of an account and of a checkpoint. */
+void kw_event_member_parity(struct kw_json *json, const char *key,
+			    const struct kw_parity_totals *totals);

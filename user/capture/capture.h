@@ -460,6 +460,11 @@ uint64_t kw_hooks_backlog(const struct kw_hooks *hooks);
 int kw_hooks_collect_losses(struct kw_hooks *hooks, kw_observation_fn callback, void *context)
 	kw_must_check;
 
+/* What the programs have counted of one cgroup, by its id, whatever became of records and of the cgroup.
+ * 0; -ENOENT: nothing, or there are no programs. */
+int kw_hooks_cgroup_counts(const struct kw_hooks *hooks, uint64_t cgroup_id,
+			   struct kw_cgroup_counts *ret_counts) kw_must_check;
+
 /* When set, each raw record that is consumed is also appended to fd as u32 little-endian length,
  * u64 received_boot_ns, u64 received_real_ns, bytes: a recording for tests/replay. Not owned. */
 void kw_hooks_set_recording(struct kw_hooks *hooks, int fd);

@@ -6,6 +6,7 @@
 #include "user/capture/hooks.h"
 
 #include <endian.h>
+#include <bpf/bpf.h>
 #include <errno.h>
 #include <string.h>
 #include <sys/uio.h>
@@ -166,4 +167,12 @@ uint64_t kw_hooks_backlog(const struct kw_hooks *hooks)
 void kw_hooks_set_recording(struct kw_hooks *hooks, int fd)
 {
 	hooks->recording_fd = fd;
+}
+
+int kw_hooks_cgroup_counts(const struct kw_hooks *hooks, uint64_t cgroup_id,
+			   struct kw_cgroup_counts *ret_counts)
+{
+	if (hooks->maps.counts < 0)
+		return -ENOENT;
+	return bpf_map_lookup_elem(hooks->maps.counts, &cgroup_id, ret_counts) < 0 ? -errno : 0;
 }

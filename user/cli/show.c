@@ -202,6 +202,56 @@ static void append_oom_kill(struct kw_bytes *out, const json_t *data)
 		append_task(out, trigger);
 }
 
+/* A kill that only a counter has seen. */
+static void append_counter_kill(struct kw_bytes *out, const json_t *data)
+{
+	append_member(out, json_object_get(data, "kills"), "?");
+	kw_bytes_append_string(out, " killed in ");
+	append_path(out, kw_show_at(data, "victim", "cgroup", NULL));
+	if (json_is_true(json_object_get(data, "below")))
+		kw_bytes_append_string(out, " or below");
+	kw_bytes_append_string(out, ": by its counter, no hook has told it");
+}
+
+static void append_kill(struct kw_bytes *out, const json_t *data)
+{
+	if (json_object_get(data, "provenance"))
+		append_counter_kill(out, data);
+	else
+		append_oom_kill(out, data);
+}
+
+static void append_parity(struct kw_bytes *out, const json_t *data)
+{
+	const json_t *items = json_object_get(data, "counters");
+
+	append_path(out, json_object_get(data, "cgroup"));
+	for (size_t i = 0; i < json_array_size(items); i++) {
+		const json_t *item = json_array_get(items, i);
+
+		kw_bytes_append_string(out, i ? ", " : ": ");
+		append_member(out, json_object_get(item, "counter"), "?");
+		kw_bytes_append_char(out, ' ');
+		append_member(out, json_object_get(item, "before"), "?");
+		kw_bytes_append_string(out, " to ");
+		append_member(out, json_object_get(item, "after"), "?");
+		kw_bytes_append_char(out, ' ');
+		append_member(out, json_object_get(item, "verdict"), "?");
+	}
+}
+
+static void append_account(struct kw_bytes *out, const json_t *data)
+{
+	const json_t *kills = kw_show_at(data, "parity", "oomKill", NULL);
+
+	kw_bytes_append_format(out, "account of counters, %zu cgroups; ",
+			       json_array_size(json_object_get(data, "cgroups")));
+	append_member(out, json_object_get(kills, "kernel"), "?");
+	kw_bytes_append_string(out, " kills counted, ");
+	append_member(out, json_object_get(kills, "unexplained"), "?");
+	kw_bytes_append_string(out, " unexplained");
+}
+
 static void append_oom_incident(struct kw_bytes *out, const json_t *data)
 {
 	const json_t *verdict = json_object_get(data, "verdict");
@@ -280,7 +330,9 @@ static const struct {
 	const char *type; /* behind the common prefix; ends in '*': all that begin so */
 	void (*append)(struct kw_bytes *out, const json_t *data);
 } sentences[] = {
-	{ "host.v1.oom_kill", append_oom_kill },
+	{ "host.v1.oom_kill", append_kill },
+	{ "host.v1.parity", append_parity },
+	{ "host.v1.account", append_account },
 	{ "host.v1.oom_incident", append_oom_incident },
 	{ "host.v1.cgroup", append_cgroup },
 	{ "host.v1.gap", append_gap },

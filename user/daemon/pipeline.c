@@ -82,6 +82,9 @@ static void count(struct kw_totals *totals, const struct kw_finding *finding)
 	case KW_FINDING_CGROUP:
 	case KW_FINDING_THROTTLE:
 	case KW_FINDING_PIDS:
+	case KW_FINDING_COUNTER_KILL: /* these three: kw_reconcile_totals() */
+	case KW_FINDING_PARITY:
+	case KW_FINDING_ACCOUNT:
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}
@@ -95,7 +98,7 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 
 	/* The same record read twice: the daemon died between append and release of the slot. */
 	if (finding->event_id[0] && kw_ledger_has_id(pipeline->ledger, finding->event_id))
-		return 0;
+		return 1;
 	r = kw_attest_finding(pipeline->attest, finding, &pipeline->line);
 	if (r < 0)
 		return kw_log_error(r, "cannot make an event of a finding");
@@ -235,6 +238,8 @@ int kw_pipeline_stop(struct kw_pipeline *pipeline)
 {
 	int r = kw_reconcile_flush(pipeline->reconcile, kw_clock_boot_ns(pipeline->clock));
 
+	if (r == 0)
+		r = kw_pipeline_account(pipeline, true);
 	if (r == 0)
 		r = kw_pipeline_gap(pipeline, KW_GAP_STOP, "daemon",
 				    kw_clock_boot_ns(pipeline->clock), "stopped in order");

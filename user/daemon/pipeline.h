@@ -19,6 +19,7 @@ struct kw_pipeline_options {
 	const char *cgroup_root;
 	uint64_t settle_ns;
 	bool memory_localevents; /* cgroup2 is mounted so: memory.events counts locally only */
+	bool pids_localevents;	 /* pids.events likewise */
 	uint64_t poll_interval_ns;
 	const char *boot_id;
 	const char *source; /* "/kwitness/<machine-id>" */
@@ -64,6 +65,10 @@ struct kw_pipeline {
 	uint64_t checkpoint_begun_boot_ns;
 	enum kw_checkpoint_reason checkpoint_reason;
 	struct kw_attest_tree checkpoint_tree;
+
+	const struct kw_hooks *hooks; /* borrowed; set by whoever has them, NULL before */
+	uint64_t account_boot_ns;     /* when the account was last said as a whole */
+	uint64_t account_sequence;    /* the line behind that; 0: not yet */
 };
 
 /* ---- pipeline_open.c ---- */
@@ -90,6 +95,22 @@ int kw_pipeline_tree(const struct kw_pipeline *pipeline, const struct kw_chain_h
 void kw_pipeline_checkpoint(struct kw_pipeline *pipeline);
 /* The last one, over everything; waits for the disk. 0 or -errno. */
 int kw_pipeline_checkpoint_stop(struct kw_pipeline *pipeline) kw_must_check;
+
+/* ---- pipeline_resume.c ---- */
+
+/* What the programs have counted of a cgroup, for reconcile; a kw_cgroup_counts_fn. */
+int kw_pipeline_cgroup_counts(void *context, uint64_t cgroup_id,
+			      struct kw_cgroup_counts *ret_counts);
+/* Takes the account of counters over from the ledger's lines: the last whole one and everything behind it.
+ * Nothing is taken over when there is none, or when it is of another boot. 0 or -errno. */
+int kw_pipeline_resume(struct kw_pipeline *pipeline, bool is_same_boot) kw_must_check;
+
+/* ---- pipeline_account.c ---- */
+
+/* A turn of housekeeping: notes when every cgroup has been read once. */
+void kw_pipeline_scanned(struct kw_pipeline *pipeline);
+/* Says what has changed in the account of counters, or all of it. 0 or -errno. */
+int kw_pipeline_account(struct kw_pipeline *pipeline, bool at_end) kw_must_check;
 
 /* ---- pipeline.c ---- */
 

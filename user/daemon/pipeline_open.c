@@ -54,8 +54,10 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 	struct kw_reconcile_options reconcile = {
 		.settle_ns = options->settle_ns,
 		.memory_localevents = options->memory_localevents,
+		.pids_localevents = options->pids_localevents,
 		.finding = kw_pipeline_finding,
 		.reader = kw_pipeline_read,
+		.cgroup_counts = kw_pipeline_cgroup_counts,
 		.history = kw_pipeline_history,
 		.context = pipeline,
 	};
@@ -194,6 +196,8 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 		r = open_attest(pipeline, options, &found, &rebuilt);
 	if (r == 0)
 		r = open_reconcile(pipeline, options);
+	if (r == 0 && found.has_last)
+		r = kw_pipeline_resume(pipeline, strcmp(found.last_boot_id, options->boot_id) == 0);
 	if (r == 0)
 		r = declare_start(pipeline, options, &found);
 	if (r == 0 && rebuilt)

@@ -122,6 +122,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,
 		.memory_localevents = mount.memory_localevents,
+		.pids_localevents = mount.pids_localevents,
 		.poll_interval_ns = settings->poll_interval_ns,
 		.boot_id = daemon->boot_id,
 		.source = daemon->source,
@@ -199,6 +200,7 @@ static int open_hooks(struct kw_daemon *daemon)
 		daemon->stats_fd = kw_hooks_enable_stats();
 	if (settings->bpf_stats && daemon->stats_fd < 0)
 		return kw_log_error(daemon->stats_fd, "cannot switch on BPF statistics");
+	daemon->pipeline.hooks = daemon->hooks;
 	log_attempts(daemon);
 	kw_hookreport_write(daemon);
 	tier = kw_hooks_tier(daemon->hooks);

@@ -11,6 +11,18 @@
 
 #define SETTLE_DEFAULT_NS (200 * KW_NSEC_PER_MSEC)
 #define SETTLE_MAX_NS (2 * KW_NSEC_PER_SEC)
+#define PARITY_SETTLE_DEFAULT_NS (5 * KW_NSEC_PER_SEC)
+
+/* What is in the ledger is entered into the books of parity, and nothing else. An event that stood there
+ * before this daemon read its record again was entered then. */
+int kw_reconcile_say(struct kw_reconcile *reconcile, const struct kw_finding *finding)
+{
+	int r = reconcile->options.finding(reconcile->options.context, finding);
+
+	if (r == 0)
+		kw_parity_told(reconcile, finding);
+	return r < 0 ? r : 0;
+}
 
 int kw_reconcile_open(const struct kw_reconcile_options *options,
 		      struct kw_reconcile **ret_reconcile)
@@ -22,6 +34,8 @@ int kw_reconcile_open(const struct kw_reconcile_options *options,
 		return -ENOMEM;
 	TAILQ_INIT(&reconcile->incidents);
 	reconcile->options = *options;
+	if (options->parity_settle_ns == 0)
+		reconcile->options.parity_settle_ns = PARITY_SETTLE_DEFAULT_NS;
 	if (options->settle_ns == 0)
 		reconcile->options.settle_ns = SETTLE_DEFAULT_NS;
 	else if (options->settle_ns > SETTLE_MAX_NS)
@@ -29,6 +43,8 @@ int kw_reconcile_open(const struct kw_reconcile_options *options,
 	r = kw_account_new(&reconcile->account);
 	if (r == 0)
 		r = kw_gap_counts_new(&reconcile->gap_counts);
+	if (r == 0)
+		r = kw_parity_new(&reconcile->parity);
 	if (r < 0)
 		return r;
 	*ret_reconcile = take_ptr(reconcile);
@@ -47,6 +63,7 @@ void kw_reconcile_free(struct kw_reconcile *reconcile)
 	}
 	kw_account_free(reconcile->account);
 	kw_gap_counts_free(reconcile->gap_counts);
+	kw_parity_free(reconcile->parity);
 	free(reconcile->earlier);
 	free(reconcile);
 }
@@ -99,7 +116,7 @@ int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attribu
 	case KW_OBSERVATION_PIDS:
 		return kw_pids_observe(reconcile, attributed);
 	case KW_OBSERVATION_COUNTS:
-		return 0;
+		return kw_parity_counts(reconcile, attributed);
 	case KW_OBSERVATION_KIND_COUNT_:
 		break;
 	}
@@ -108,14 +125,14 @@ int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attribu
 
 uint64_t kw_reconcile_deadline(const struct kw_reconcile *reconcile)
 {
-	uint64_t deadline = kw_gaps_deadline(reconcile);
+	uint64_t deadline = kw_gaps_deadline(reconcile), parity = kw_parity_deadline(reconcile);
 	const struct kw_open_incident *open;
 
 	TAILQ_FOREACH (open, &reconcile->incidents, list) {
 		if (open->deadline_boot_ns < deadline)
 			deadline = open->deadline_boot_ns;
 	}
-	return deadline;
+	return parity < deadline ? parity : deadline;
 }
 
 static int settle(struct kw_reconcile *reconcile, uint64_t now, bool all)
@@ -133,7 +150,9 @@ static int settle(struct kw_reconcile *reconcile, uint64_t now, bool all)
 		}
 		open = next;
 	}
-	return kw_gaps_due(reconcile, now, all);
+	r = kw_gaps_due(reconcile, now, all);
+	/* What has not settled when the daemon ends is judged by the next one: the account goes on. */
+	return r < 0 ? r : kw_parity_due(reconcile, now);
 }
 
 int kw_reconcile_due(struct kw_reconcile *reconcile, uint64_t now_boot_ns)
