@@ -164,3 +164,14 @@
  * made durable. A verifier remembers so many leaf hashes (128 KiB). Above: the daemon begins a new one.
  */
 #define KW_CHECKPOINT_LAG_MAX 4096
+
+/*
+ * A guest's clock is told from the least delayed frame of each window, of so many windows: 512 bytes a
+ * cell, a minute of frames that come often, five of heartbeats. At the cap: the oldest is forgotten. An
+ * offset is said from _KNOWN windows on, a rate from _RATE_WINDOWS that span _RATE_SPAN_NS.
+ */
+#define KW_GUESTCLOCK_WINDOWS 32
+#define KW_GUESTCLOCK_WINDOW_NS 2000000000ULL
+#define KW_GUESTCLOCK_KNOWN 3
+#define KW_GUESTCLOCK_RATE_WINDOWS 8
+#define KW_GUESTCLOCK_RATE_SPAN_NS 10000000000ULL
