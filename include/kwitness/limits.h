@@ -175,3 +175,17 @@
 #define KW_GUESTCLOCK_KNOWN 3
 #define KW_GUESTCLOCK_RATE_WINDOWS 8
 #define KW_GUESTCLOCK_RATE_SPAN_NS 10000000000ULL
+
+/* silenceSeconds of a cell's file: a day. Above: the file is refused. */
+#define KW_SILENCE_SECONDS_MAX 86400
+
+/*
+ * A verdict on a guest is said at once when it is another one; the same again after _WAIT, with the
+ * number of its occurrences, and after each time twice as late, to _WAIT_MAX at most. A cell's rule can
+ * say two at most within a wait.
+ */
+#define KW_CROSSCHECK_WAIT_NS 10000000000ULL
+#define KW_CROSSCHECK_WAIT_MAX_NS 600000000000ULL
+
+/* How old the state of a guest's cgroup may be when its word is judged. Older: it is read anew. */
+#define KW_STATE_FRESH_NS 5000000000ULL

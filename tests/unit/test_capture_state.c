@@ -36,6 +36,7 @@ static int setup(void **state)
 	put("/a/b", "pids.current", "3\n");
 	put("/a/b", "pids.peak", "5\n");
 	put("/a/b", "cgroup.events", "populated 1\nfrozen 0\n");
+	put("/a/b", "memory.events", "oom 3\noom_kill 2\n");
 	put("/a/b", "cpu.stat", "usage_usec 77\nuser_usec 70\n");
 	return 0;
 }
@@ -61,7 +62,8 @@ static void all_is_read_and_the_tightest_limit_binds(void **state)
 	assert_int_equal(read_state("/a/b", &got), 0);
 	assert_int_equal(got.boot_ns, 5000);
 	assert_false(got.is_gone);
-	assert_int_equal(got.known, 127);
+	assert_int_equal(got.known, 255);
+	assert_int_equal(got.oom_kill, 2);
 	assert_true(got.is_populated);
 	assert_int_equal(got.memory_bytes, 4096);
 	assert_int_equal(got.memory_max_bytes, 1048576); /* the parent's */

@@ -151,6 +151,7 @@ enum kw_state_known {
 	KW_STATE_PIDS = 16,
 	KW_STATE_PIDS_MAX = 32,
 	KW_STATE_PIDS_PEAK = 64,
+	KW_STATE_OOM_KILL = 128,
 };
 
 struct kw_state {
@@ -164,6 +165,7 @@ struct kw_state {
 	uint64_t pids;
 	uint64_t pids_max; /* as memory_max_bytes */
 	uint64_t pids_peak;
+	uint64_t oom_kill; /* of memory.events: its own and its descendants', unless mounted otherwise */
 };
 
 /* Reads the cgroup at path ("/" first) below root_path. 0, also when it is gone; -ENOTSUP: no cgroup v2 is

@@ -70,22 +70,28 @@ static void lower_by_ancestors(int directory, unsigned int depth, const char *na
 	}
 }
 
-static void read_flat(int directory, struct kw_state *state)
+static bool read_key(int directory, const char *name, const char *key, uint64_t *ret_value)
 {
 	char text[KW_FLAT_FILE_MAX];
 	struct kw_flat flat;
-	uint64_t populated;
-	ssize_t length = read_text(directory, "cgroup.events", text, sizeof(text));
+	ssize_t length = read_text(directory, name, text, sizeof(text));
 
-	if (length >= 0 && kw_counters_parse(text, (size_t)length, &flat) == 0 &&
-	    kw_counters_get(&flat, "populated", &populated)) {
+	return length >= 0 && kw_counters_parse(text, (size_t)length, &flat) == 0 &&
+	       kw_counters_get(&flat, key, ret_value);
+}
+
+static void read_keys(int directory, struct kw_state *state)
+{
+	uint64_t populated;
+
+	if (read_key(directory, "cgroup.events", "populated", &populated)) {
 		state->known |= KW_STATE_POPULATED;
 		state->is_populated = populated != 0;
 	}
-	length = read_text(directory, "cpu.stat", text, sizeof(text));
-	if (length >= 0 && kw_counters_parse(text, (size_t)length, &flat) == 0 &&
-	    kw_counters_get(&flat, "usage_usec", &state->cpu_usec))
+	if (read_key(directory, "cpu.stat", "usage_usec", &state->cpu_usec))
 		state->known |= KW_STATE_CPU;
+	if (read_key(directory, "memory.events", "oom_kill", &state->oom_kill))
+		state->known |= KW_STATE_OOM_KILL;
 }
 
 /* Path components: the depth below the root. */
@@ -127,7 +133,7 @@ int kw_state_read(const char *root_path, const char *path, const struct kw_clock
 		state.known |= numbers[i].known;
 	}
 	if (!state.is_gone)
-		read_flat(directory, &state);
+		read_keys(directory, &state);
 	*ret_state = state;
 	return 0;
 }

@@ -21,6 +21,7 @@ struct kw_settings {
 	enum kw_tier tier; /* best that may be tried */
 	uint64_t poll_interval_ns;
 	uint64_t settle_ns;
+	uint64_t silence_ns;
 	uint64_t segment_bytes;
 	bool to_stdout;
 	bool check_only;
