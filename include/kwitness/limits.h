@@ -120,6 +120,16 @@
 #define KW_CLAIM_KEYS_MAX 64
 
 /*
+ * Pairs of the claim map that minor version 0x0101 adds, bytes of a key and of a text in it, bytes of
+ * boot_id (a UUID has 36). They make up five sixths of a gate message. Above: OUT_OF_RANGE for the
+ * pairs, BAD_TEXT for the rest; the frame is refused, counted.
+ */
+#define KW_CLAIM_PAIRS_MAX 16
+#define KW_CLAIM_KEY_MAX 32
+#define KW_CLAIM_TEXT_MAX 64
+#define KW_BOOT_ID_MAX 64
+
+/*
  * How old a gate's message may be against the last time the daemon found the link empty. Above (or in
  * the future): the message is not the gate's, the link is dropped.
  */
