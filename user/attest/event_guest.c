@@ -43,6 +43,19 @@ static void member_channel(struct kw_json *json, const struct kw_cell *cell)
 	}
 }
 
+/* How the guest's clock lies to the host's: guestMonotonicNs + offsetNs is a time of ours. */
+static void member_clock(struct kw_json *json, const struct kw_guestclock_estimate *clock)
+{
+	if (!clock)
+		return;
+	kw_json_key(json, "guestClock");
+	kw_json_object(json);
+	kw_json_member_u64(json, "delayNs", clock->delay_ns);
+	kw_json_member_u64(json, "errorNs", clock->error_ns);
+	kw_json_member_i64(json, "offsetNs", clock->offset_ns);
+	kw_json_end_object(json);
+}
+
 int kw_event_guest(const struct kw_finding *finding, const struct kw_clock *clock,
 		   struct kw_event *event)
 {
@@ -70,6 +83,7 @@ int kw_event_guest(const struct kw_finding *finding, const struct kw_clock *cloc
 	kw_json_member_string(&json, "cellId", cell->cell_id);
 	member_channel(&json, cell);
 	kw_json_member_u64(&json, "contentVersion", frame->content_version);
+	member_clock(&json, finding->guest_clock);
 	if (frame->comm_bytes) {
 		kw_json_key(&json, "guestComm");
 		kw_json_foreign(&json, frame->comm, frame->comm_bytes);

@@ -9,6 +9,8 @@
 
 #include <kwitness/limits.h>
 
+#include "user/reconcile/reconcile.h"
+
 /* The least delayed frame of one window. delta = host - guest = offset + delay, and no delay is below 0. */
 struct kw_guestclock_point {
 	uint64_t host_ns;
@@ -28,12 +30,6 @@ struct kw_guestclock {
 	int64_t base_delta_ns;
 	uint64_t spread_ns; /* three times from the line to the median of the points */
 	uint64_t newest_ns; /* from the line to the newest point: it waited, or the clock was set */
-};
-
-struct kw_guestclock_estimate {
-	int64_t offset_ns; /* host CLOCK_BOOTTIME = guest CLOCK_MONOTONIC + this */
-	uint64_t error_ns; /* how far that may be off: one frame in a thousand is further */
-	uint64_t delay_ns; /* how long this frame was on its way, by this offset */
 };
 
 /* All zero is a clock of which nothing is known; so does this. */
