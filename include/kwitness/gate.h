@@ -105,10 +105,11 @@ struct kw_gate_message {
 	char probe_source[KW_PROBE_SOURCE_MAX];
 	char comm[KW_GUEST_COMM_MAX];
 	/* What minor version 0x0101 adds: set only where has says so, zero elsewhere. */
-	uint32_t has;	   /* enum kw_claim_has */
-	uint32_t peer_cid; /* FRAME, OPENED, CLOSED, REFUSED, ADMIT: peer's CID; 0: not AF_VSOCK */
-	uint64_t seq;	   /* per connection, as the guest counts */
-	uint64_t dropped;  /* frames that the guest could not send since its agent began */
+	uint32_t has; /* enum kw_claim_has */
+	uint32_t
+		peer_cid; /* FRAME, OPENED, CLOSED, ADMIT; REFUSED for UNKNOWN_CID; 0: not AF_VSOCK */
+	uint64_t seq;	  /* per connection, as the guest counts */
+	uint64_t dropped; /* frames that the guest could not send since its agent began */
 	uint16_t boot_id_bytes;
 	uint16_t claim_count; /* used pairs, keys strictly ascending by byte */
 	uint16_t pad_minor[2];
@@ -122,7 +123,8 @@ _Static_assert(sizeof(struct kw_gate_message) == 2264, "gate layout");
 /* Short name of a reason, as events carry it ("too_long"); NULL when out of range. */
 const char *kw_gate_reason_name(uint32_t reason);
 
-/* The alphabets that both ends of the link check. probe_source: [a-z0-9._]{1,64}. guest_comm: up to
+/* The alphabets that both ends of the link check. probe_source: [a-z0-9._]{1,64}, without
+ * the host's own agent_silenced and agent_resumed ('.' or '_'). guest_comm: up to
  * KW_GUEST_COMM_MAX bytes of UTF-8 without control characters; may be empty. */
 bool kw_gate_probe_is_valid(const char *text, size_t length);
 bool kw_gate_comm_is_valid(const char *text, size_t length);

@@ -31,7 +31,7 @@ static void live(uint64_t seconds, uint64_t usec_per_second)
 
 	for (uint64_t i = 0; i < seconds; i++) {
 		claims_pass(&sim, SEC);
-		claims_say(&sim, "agent.heartbeat");
+		claims_say(&sim, "heartbeat");
 		usage += usec_per_second;
 		if (i % 5 == 4)
 			claims_read(&sim, usage, 0);
@@ -137,7 +137,7 @@ static void a_stall_that_the_guests_clock_shows(void **state)
 	live(20, 0);
 	claims_stall(&sim, KW_THROTTLE_START);
 	sim.frame.guest_monotonic_ns = sim.now_ns - 900 * SEC - 80 * KW_NSEC_PER_MSEC;
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 	claims_stall(&sim, KW_THROTTLE_END);
 	live(4, 0);
 	claims_expect(&sim, "throttle_unsaid", KW_CROSSCHECK_CONFIRMED, "tells the truth");
@@ -155,7 +155,7 @@ static void claim_processes(uint64_t number)
 	memcpy(sim.frame.claim[0].key, key, sizeof(key));
 	sim.frame.claim[0].key_bytes = sizeof(key) - 1;
 	sim.frame.claim[0].number = number;
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 }
 
 static void work_without_a_process(void **state)
@@ -229,6 +229,22 @@ static void processes_named_one_by_one_and_numbered(void **state)
 	claims_expect(&sim, "too_many_processes", KW_CROSSCHECK_CONTRADICTED, "");
 }
 
+/* An execve is no other process. */
+static void an_exec_is_not_counted(void **state)
+{
+	(void)state;
+	sim.frame.has |= KW_CLAIM_HAS_CLAIM;
+	sim.frame.claim_count = 1;
+	memcpy(sim.frame.claim[0].key, "exec", 4);
+	sim.frame.claim[0].key_bytes = 4;
+	sim.frame.claim[0].number = 1;
+	for (uint64_t i = 1; i <= 30; i++) {
+		claims_pass(&sim, 2 * SEC);
+		claims_say_seq(&sim, i);
+	}
+	assert_int_equal(sim.count, 0);
+}
+
 static void without_a_peak_only_the_limit_speaks(void **state)
 {
 	(void)state;
@@ -257,7 +273,7 @@ static void a_clock_that_is_too_fast(void **state)
 	for (uint64_t i = 0; i < 600; i++) {
 		claims_pass(&sim, SEC / 10);
 		sim.frame.guest_monotonic_ns = SEC + i * (SEC / 10) * 11 / 10;
-		claims_say(&sim, "agent.heartbeat");
+		claims_say(&sim, "heartbeat");
 	}
 	claims_expect(&sim, "clock_rate", KW_CROSSCHECK_CONTRADICTED, "order nothing");
 	said = claims_verdict(&sim, "clock_rate");
@@ -270,10 +286,10 @@ static void a_clock_that_runs_back_on_one_connection(void **state)
 	(void)state;
 	live(5, 0);
 	sim.frame.guest_monotonic_ns = sim.now_ns - 900 * SEC - SEC / 2;
-	claims_say(&sim, "agent.heartbeat"); /* a little: two threads */
+	claims_say(&sim, "heartbeat"); /* a little: two threads */
 	assert_int_equal(sim.count, 0);
 	sim.frame.guest_monotonic_ns = sim.now_ns - 903 * SEC;
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 	claims_expect(&sim, "clock_back", KW_CROSSCHECK_CONTRADICTED, "within one connection");
 	assert_false(sim.guest.has_clock);
 }
@@ -284,7 +300,7 @@ static void a_clock_that_begins_anew(void **state)
 	live(5, 0);
 	sim.frame.connection = 2;
 	sim.frame.guest_monotonic_ns = 5;
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 	claims_expect(&sim, "clock_back", KW_CROSSCHECK_UNVERIFIABLE, "no boot id");
 }
 
@@ -303,7 +319,7 @@ static void a_clock_that_runs_back_in_one_boot(void **state)
 	live(5, 0);
 	sim.frame.connection = 2;
 	sim.frame.guest_monotonic_ns = 5;
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 	claims_expect(&sim, "clock_back", KW_CROSSCHECK_CONTRADICTED, "within one boot");
 }
 
@@ -315,12 +331,12 @@ static void another_boot_and_the_first_again(void **state)
 	set_boot_id("bbbb");
 	sim.frame.connection = 2;
 	sim.frame.guest_monotonic_ns = 5;
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 	assert_null(claims_verdict(&sim, "clock_back")); /* a boot explains it */
 	claims_expect(&sim, "boot_changed", KW_CROSSCHECK_UNVERIFIABLE, "booted anew");
 	set_boot_id("aaaa");
 	sim.frame.connection = 1;
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 	claims_pass(&sim, 15 * SEC);
 	claims_expect(&sim, "boot_changed", KW_CROSSCHECK_CONTRADICTED, "in turns");
 }
@@ -377,14 +393,14 @@ static void frames_that_were_dropped(void **state)
 {
 	(void)state;
 	sim.frame.has |= KW_CLAIM_HAS_DROPPED;
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 	assert_int_equal(sim.count, 0);
 	sim.frame.dropped = 7;
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 	claims_expect(&sim, "dropped", KW_CROSSCHECK_SILENT, "dropped frames");
 	assert_int_equal(claims_verdict(&sim, "dropped")->number, 7);
 	claims_pass(&sim, 5 * SEC);
-	claims_say(&sim, "agent.heartbeat"); /* no more than before */
+	claims_say(&sim, "heartbeat"); /* no more than before */
 	claims_pass(&sim, 9 * SEC);
 	assert_int_equal(claims_count(&sim, KW_FINDING_CROSSCHECK), 1);
 }
@@ -411,6 +427,7 @@ int main(void)
 		CASE_SHARED(more_processes_than_ever_were),
 		CASE_SHARED(processes_named_one_by_one),
 		CASE_SHARED(processes_named_one_by_one_and_numbered),
+		CASE_SHARED(an_exec_is_not_counted),
 		CASE_SHARED(without_a_peak_only_the_limit_speaks),
 		CASE(a_guest_of_another_kernel_counts_for_itself),
 		CASE(a_clock_that_is_too_fast),

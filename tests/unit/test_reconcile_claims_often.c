@@ -53,10 +53,10 @@ static void alternating_verdicts_fill_no_ledger(void **state)
 {
 	(void)state;
 	set_boot_id("aaaa");
-	claims_say(&sim, "agent.heartbeat");
+	claims_say(&sim, "heartbeat");
 	for (int i = 0; i < 1000; i++) {
 		set_boot_id(i % 2 ? "aaaa" : "bbbb");
-		claims_say(&sim, "agent.heartbeat");
+		claims_say(&sim, "heartbeat");
 		claims_pass(&sim, SEC / 10);
 	}
 	assert_true(claims_count(&sim, KW_FINDING_CROSSCHECK) <= 11);
@@ -70,7 +70,7 @@ static void what_was_long_ago_is_news_again(void **state)
 	claims_say_seq(&sim, 1);
 	for (int i = 0; i < 700; i++) {
 		claims_pass(&sim, SEC);
-		claims_say(&sim, "agent.heartbeat");
+		claims_say(&sim, "heartbeat");
 		sim.frame.has &= ~(uint32_t)KW_CLAIM_HAS_SEQ;
 	}
 	sim.count = 0;

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * agent_silenced and agent_resumed: what a guest did not say, with what the host saw of it meanwhile. The
- * types stand among the guest's as CellOS has them; no frame can have one of them (reconcile refuses it).
+ * types stand among the guest's as CellOS has them; no frame can have one of them (kw_gate_probe_is_valid()).
  */
 #include <errno.h>
 #include <stdio.h>

@@ -273,24 +273,6 @@ static int refuse(struct kw_reconcile *reconcile, const struct kw_attributed *at
 	return r;
 }
 
-/* The types guest.v1.agent_silenced and agent_resumed are ours: no frame may pass for one of them. */
-static bool is_ours(const struct kw_gate_message *frame)
-{
-	static const char *const names[] = { "agent_silenced", "agent_resumed" };
-
-	for (size_t i = 0; i < kw_array_size(names); i++) {
-		size_t at = 0;
-
-		while (at < frame->probe_bytes && at < sizeof(frame->probe_source) &&
-		       names[i][at] ==
-			       (frame->probe_source[at] == '.' ? '_' : frame->probe_source[at]))
-			at++;
-		if (at == frame->probe_bytes && names[i][at] == '\0')
-			return true;
-	}
-	return false;
-}
-
 int kw_gaps_guest(struct kw_reconcile *reconcile, const struct kw_attributed *attributed)
 {
 	const struct kw_gate_message *message = attributed->observation->guest;
@@ -303,8 +285,6 @@ int kw_gaps_guest(struct kw_reconcile *reconcile, const struct kw_attributed *at
 		if (!attributed->has_cell)
 			return refuse(reconcile, attributed, FRAMES_OF_NOBODY, KW_GATE_REASON_NONE,
 				      1);
-		if (is_ours(message))
-			return refuse(reconcile, attributed, REFUSED_FRAMES, KW_GATE_BAD_PROBE, 1);
 		finding.guest_clock = kw_claims_clock(reconcile, attributed);
 		return reconcile->options.finding(reconcile->options.context, &finding);
 	case KW_GATE_REFUSED:

@@ -22,10 +22,11 @@
 #define GAP_WAIT_NS (2 * KW_NSEC_PER_SEC)
 /* A claim's key. */
 #define KEY_PROCESSES "processes"
+#define KEY_EXEC "exec"
 /* A cell that uses so much of one CPU works. */
 #define BUSY_PERMILLE 200
 
-#define PROBE_HEARTBEAT "agent.heartbeat"
+#define PROBE_HEARTBEAT "heartbeat"
 
 static const struct {
 	const char *name;
@@ -204,6 +205,36 @@ static void take_seq(struct kw_witnessed *cell, struct kw_talk *talk, uint64_t s
 	talk->seq = seq;
 }
 
+/* A number in the frame's claim. */
+static bool claimed(const struct kw_gate_message *frame, const char *key, uint64_t *ret_number)
+{
+	if (!(frame->has & KW_CLAIM_HAS_CLAIM))
+		return false;
+	for (size_t i = 0; i < frame->claim_count && i < KW_CLAIM_PAIRS_MAX; i++) {
+		const struct kw_claim_pair *pair = &frame->claim[i];
+
+		if (!pair->is_text && pair->key_bytes == strlen(key) &&
+		    memcmp(pair->key, key, pair->key_bytes) == 0) {
+			*ret_number = pair->number;
+			return true;
+		}
+	}
+	return false;
+}
+
+/* claim {"processes": n}: how many there are, the agent included. */
+static void take_process_count(struct kw_witnessed *cell, const struct kw_gate_message *frame,
+			       const char *id, uint64_t now)
+{
+	if (!claimed(frame, KEY_PROCESSES, &cell->processes))
+		return;
+	cell->gives_processes = true;
+	cell->has_processes = true;
+	cell->is_counted = true;
+	cell->frame_flags |= KW_TELLS_PROCESSES;
+	mark(&cell->process_claim, now, id);
+}
+
 /* What there is to know of the processes: a number that the guest gives, or what it names one by one. */
 static void take_processes(struct kw_witnessed *cell, const struct kw_gate_message *frame,
 			   const char *id, uint64_t now)
@@ -211,8 +242,12 @@ static void take_processes(struct kw_witnessed *cell, const struct kw_gate_messa
 	bool spawned = is_probe(frame, "process.spawned", false);
 	bool exited = is_probe(frame, "process.exited", false);
 
+	uint64_t exec;
+
 	if (!spawned && !exited)
 		return;
+	if (claimed(frame, KEY_EXEC, &exec) && exec)
+		return; /* another program in the same process */
 	cell->spawned += spawned;
 	cell->exited += exited && cell->exited < cell->spawned;
 	if (cell->gives_processes)
@@ -222,25 +257,6 @@ static void take_processes(struct kw_witnessed *cell, const struct kw_gate_messa
 	cell->is_counted = cell->is_numbered && !cell->is_lossy;
 	cell->frame_flags |= KW_TELLS_PROCESSES;
 	mark(&cell->process_claim, now, id);
-}
-
-/* claim {"processes": n}: how many there are, the agent included. */
-static void take_process_count(struct kw_witnessed *cell, const struct kw_gate_message *frame,
-			       const char *id, uint64_t now)
-{
-	for (size_t i = 0; i < frame->claim_count && i < KW_CLAIM_PAIRS_MAX; i++) {
-		const struct kw_claim_pair *pair = &frame->claim[i];
-
-		if (pair->is_text || pair->key_bytes != strlen(KEY_PROCESSES) ||
-		    memcmp(pair->key, KEY_PROCESSES, pair->key_bytes) != 0)
-			continue;
-		cell->gives_processes = true;
-		cell->has_processes = true;
-		cell->is_counted = true;
-		cell->processes = pair->number;
-		cell->frame_flags |= KW_TELLS_PROCESSES;
-		mark(&cell->process_claim, now, id);
-	}
 }
 
 /* What minor version 0x0101 adds. */
@@ -257,8 +273,7 @@ static void take_minor(struct kw_witnessed *cell, struct kw_talk *talk,
 		}
 		cell->dropped = frame->dropped;
 	}
-	if (frame->has & KW_CLAIM_HAS_CLAIM)
-		take_process_count(cell, frame, id, now);
+	take_process_count(cell, frame, id, now);
 }
 
 /* A rate is looked at when a window was closed, and counts when two in a row say it. */
