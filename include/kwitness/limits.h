@@ -205,3 +205,17 @@
  * less, an agent that polls /proc as well.
  */
 #define KW_SILENCE_WORK_PERMILLE 20
+
+/*
+ * `kwitness tail --merged`: how long a line waits for what happened before it and is recorded later, and
+ * how much waits at most. At the cap: the earliest is shown.
+ */
+#define KW_MERGE_WINDOW_NS 2000000000ULL
+#define KW_MERGE_LINES_MAX 1024
+#define KW_MERGE_BYTES_MAX (16 * 1024 * 1024)
+
+/*
+ * Lines at a ledger's end in which a start looks for silences that were told: some 25 MB. A silence that
+ * was told before is told again.
+ */
+#define KW_SILENCE_TAIL_LINES 16384

@@ -100,6 +100,6 @@ struct kw_ledger_silence {
 };
 /* 0 or -errno, which ends the reading. */
 typedef int (*kw_ledger_silence_fn)(void *context, const struct kw_ledger_silence *silence);
-/* Calls back for each, oldest first; looks at the last KW_LEDGER_TAIL_LINES lines. 0 or -errno. */
+/* Calls back for each, oldest first; looks at the last KW_SILENCE_TAIL_LINES lines. 0 or -errno. */
 int kw_ledger_open_silences(const char *path, kw_ledger_silence_fn callback, void *context)
 	kw_must_check;

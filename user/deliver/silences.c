@@ -56,7 +56,7 @@ static void take(struct found *found, const json_t *event)
 		return;
 	forget(found, cell_id);
 	if (strcmp(type, KW_TYPE_AGENT_SILENCED) != 0 || boot_ns <= 0 ||
-	    found->count == KW_LEDGER_TAIL_LINES)
+	    found->count == KW_CELLS_MAX)
 		return;
 	silence = &found->silences[found->count++];
 	(void)snprintf(silence->cell_id, sizeof(silence->cell_id), "%s", cell_id);
@@ -65,7 +65,7 @@ static void take(struct found *found, const json_t *event)
 	silence->boot_ns = (uint64_t)boot_ns;
 }
 
-/* Any other line is none of ours: parsing a thousand of them at each start is not worth it. */
+/* Any other line is none of ours: parsing them all at each start is not worth it. */
 static bool may_be_one(const char *line, size_t length)
 {
 	static const char word[] = KW_TYPE_GUEST_PREFIX "agent_";
@@ -78,7 +78,7 @@ static int read_tail(const char *path, struct found *found)
 	cleanup(kw_cursor_freep) struct kw_cursor *cursor = NULL;
 	const char *line;
 	size_t length;
-	int r = kw_cursor_open_tail(path, KW_LEDGER_TAIL_LINES, &cursor);
+	int r = kw_cursor_open_tail(path, KW_SILENCE_TAIL_LINES, &cursor);
 
 	if (r < 0)
 		return r;
@@ -99,7 +99,7 @@ static int read_tail(const char *path, struct found *found)
 int kw_ledger_open_silences(const char *path, kw_ledger_silence_fn callback, void *context)
 {
 	cleanup_free struct kw_ledger_silence *silences =
-		calloc(KW_LEDGER_TAIL_LINES, sizeof(*silences));
+		calloc(KW_CELLS_MAX, sizeof(*silences));
 	struct found found = { .silences = silences };
 	int r;
 

@@ -163,7 +163,7 @@ static bool works_and_claims_none(const struct kw_case *at)
 
 static bool works_and_named_none(const struct kw_case *at)
 {
-	return is_at_work(at) && !at->cell->has_processes;
+	return is_at_work(at) && !at->cell->names_processes && !at->cell->has_processes;
 }
 
 /* Named in this frame, and what the host has was read since. */

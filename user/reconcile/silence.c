@@ -192,10 +192,10 @@ int kw_reconcile_resume_silence(struct kw_reconcile *reconcile, const char *cell
 	struct kw_claims *claims = reconcile->claims;
 	struct kw_earlier_silence *earlier;
 
-	if (claims->earlier_count >= KW_LEDGER_TAIL_LINES)
+	if (claims->earlier_count >= KW_CELLS_MAX)
 		return 0;
 	if (!claims->earlier)
-		claims->earlier = calloc(KW_LEDGER_TAIL_LINES, sizeof(*claims->earlier));
+		claims->earlier = calloc(KW_CELLS_MAX, sizeof(*claims->earlier));
 	if (!claims->earlier)
 		return -ENOMEM;
 	earlier = &claims->earlier[claims->earlier_count++];

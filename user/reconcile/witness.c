@@ -246,6 +246,7 @@ static void take_processes(struct kw_witnessed *cell, const struct kw_gate_messa
 
 	if (!spawned && !exited)
 		return;
+	cell->names_processes = true;
 	if (claimed(frame, KEY_EXEC, &exec) && exec)
 		return; /* another program in the same process */
 	cell->spawned += spawned;

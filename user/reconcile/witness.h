@@ -108,6 +108,7 @@ struct kw_witnessed {
 	struct kw_mark frame; /* the last one */
 	uint32_t frame_flags; /* of the last one */
 	bool sends_heartbeats;
+	bool names_processes;
 	bool is_numbered; /* its frames carry seq */
 	bool is_lossy;	  /* some of them did not come */
 	struct kw_talk talks[KW_CONNECTIONS_PER_CELL];
@@ -173,7 +174,7 @@ struct kw_claims {
 		next_boot_ns; /* not before then is anything due; may be too early, never too late */
 	bool sees_throttling;		    /* a hook tells every stall of the host */
 	char said_id[40];		    /* of the event that the observation at hand became */
-	struct kw_earlier_silence *earlier; /* at most KW_LEDGER_TAIL_LINES */
+	struct kw_earlier_silence *earlier; /* at most KW_CELLS_MAX */
 	size_t earlier_count;
 };
 
