@@ -15,6 +15,7 @@ FUZZ_SRC_flat         := user/capture/counters.c $(fuzz_base)
 FUZZ_SRC_keyring      := $(fuzz_verify)
 FUZZ_SRC_ledger_line  := $(fuzz_verify)
 FUZZ_SRC_proof        := $(fuzz_verify)
+FUZZ_SRC_crosscheck   := $(call src,reconcile) user/capture/counters.c user/capture/record.c $(fuzz_base)
 FUZZ_SRC_jcs          := $(fuzz_verify)
 
 # Seeds: golden vectors where there are some, and tests/fuzz/corpus/<input>.

@@ -72,7 +72,7 @@ static void oom_claim_fits_a_kill(void **state)
 	claims_pass(&sim, SEC);
 	claims_kill(&sim);
 	assert_null(claims_verdict(&sim, "oom_claimed")); /* the host has its time */
-	claims_pass(&sim, 9 * SEC);
+	claims_pass(&sim, 12 * SEC);
 	claims_expect(&sim, "oom_claimed", KW_CROSSCHECK_CONFIRMED, "killed in this cell");
 	said = claims_verdict(&sim, "oom_claimed");
 	assert_string_equal(said->claims[0], claim);

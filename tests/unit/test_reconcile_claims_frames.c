@@ -140,7 +140,7 @@ static void a_stall_that_the_guests_clock_shows(void **state)
 	claims_say(&sim, "heartbeat");
 	claims_stall(&sim, KW_THROTTLE_END);
 	live(4, 0);
-	claims_expect(&sim, "throttle_unsaid", KW_CROSSCHECK_CONFIRMED, "tells the truth");
+	claims_expect(&sim, "throttle_unsaid", KW_CROSSCHECK_CONFIRMED, "shows the stall");
 	assert_in_range(claims_verdict(&sim, "throttle_unsaid")->number, 79000000, 81000000);
 }
 

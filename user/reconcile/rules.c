@@ -273,7 +273,7 @@ static const struct kw_rule_row rows[] = {
 	  KW_CROSSCHECK_VERDICT_COUNT_, 0, 0, NULL, 0, NULL },
 	{ KW_RULE_THROTTLE_UNSAID, "throttle_unsaid", KW_NEWS_THROTTLE, 0, frames_came_late,
 	  KW_CROSSCHECK_CONFIRMED, AT(frame), AT(throttle), "delayNs", AT(most_delay_ns),
-	  "The host stalled this cell by its quota, and the guest's frames came as late as that makes them: its clock tells the truth." },
+	  "The host stalled this cell by its quota, and the guest's frames came late meanwhile: its clock shows the stall." },
 	{ KW_RULE_THROTTLE_UNSAID, "throttle_unsaid", KW_NEWS_THROTTLE, 0, stall_is_not_shown,
 	  KW_CROSSCHECK_SILENT, AT(frame), AT(throttle), "stalledPermille", AT(stalled_permille),
 	  "The host stalled this cell for much of its time, and neither the guest's words nor its clock show it: it does not know, or does not tell." },
