@@ -253,6 +253,49 @@ static void who_was_never_seen_there_may_live_elsewhere(void **state)
 	claims_expect(&sim, "dead_speaks", KW_CROSSCHECK_UNVERIFIABLE, "elsewhere");
 }
 
+/* Who was never looked at while it lived has left its traces. */
+static void who_used_the_cpu_or_was_killed_there_did_live_there(void **state)
+{
+	(void)state;
+	sim.state.is_populated = false;
+	claims_read(&sim, 1, 0);
+	live(5, 0);
+	claims_expect(&sim, "dead_speaks", KW_CROSSCHECK_CONTRADICTED, "");
+	claims_close(&sim);
+	claims_open(&sim, KW_KERNEL_UNKNOWN);
+	sim.state.is_populated = false;
+	claims_kill(&sim);
+	live(5, 0);
+	claims_expect(&sim, "dead_speaks", KW_CROSSCHECK_CONTRADICTED, "");
+}
+
+/* A frame counts only where the cgroup was looked at behind it. */
+static void the_dead_are_looked_at_once_a_second(void **state)
+{
+	(void)state;
+	live(10, 0);
+	sim.state.is_populated = false;
+	live(7, 0);
+	sim.looks = 0;
+	sim.count = 0;
+	for (int i = 0; i < 50; i++) {
+		claims_pass(&sim, SEC / 10);
+		claims_say(&sim, "process.spawned");
+	}
+	assert_in_range(sim.looks, 4, 6);
+	assert_int_equal(kw_reconcile_flush(sim.reconcile, sim.now_ns), 0);
+	assert_in_range(claims_verdict(&sim, "dead_speaks")->count, 4, 10);
+}
+
+static void oom_claim_without_a_reading_is_not_excluded(void **state)
+{
+	(void)state;
+	claims_pass(&sim, 5 * SEC);
+	claims_say(&sim, "oom.killed");
+	claims_pass(&sim, 7 * SEC);
+	claims_expect(&sim, "oom_claimed", KW_CROSSCHECK_UNVERIFIABLE, "");
+}
+
 static void what_cannot_be_read_judges_nobody(void **state)
 {
 	(void)state;
@@ -285,6 +328,9 @@ int main(void)
 		CASE(a_cgroup_that_is_gone_is_as_dead, setup),
 		CASE(a_cell_that_lives_again_may_speak, setup),
 		CASE(who_was_never_seen_there_may_live_elsewhere, setup),
+		CASE(who_used_the_cpu_or_was_killed_there_did_live_there, setup),
+		CASE(the_dead_are_looked_at_once_a_second, setup),
+		CASE(oom_claim_without_a_reading_is_not_excluded, setup_shared),
 		CASE(what_cannot_be_read_judges_nobody, setup),
 	};
 

@@ -63,6 +63,22 @@ static void alternating_verdicts_fill_no_ledger(void **state)
 	claims_expect(&sim, "boot_changed", KW_CROSSCHECK_CONTRADICTED, "");
 }
 
+static void of_what_waits_the_gravest_is_said(void **state)
+{
+	static const char *const boots[] = { "aaaa", "bbbb", "aaaa", "cccc" };
+
+	(void)state;
+	for (size_t i = 0; i < 4; i++) {
+		set_boot_id(boots[i]);
+		claims_say(&sim, "heartbeat");
+	}
+	claims_pass(&sim, 9 * SEC);
+	claims_expect(&sim, "boot_changed", KW_CROSSCHECK_UNVERIFIABLE, "");
+	claims_pass(&sim, 2 * SEC);
+	claims_expect(&sim, "boot_changed", KW_CROSSCHECK_CONTRADICTED, "");
+	assert_int_equal(claims_verdict(&sim, "boot_changed")->count, 2);
+}
+
 static void what_was_long_ago_is_news_again(void **state)
 {
 	(void)state;
@@ -113,6 +129,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(the_same_is_said_ever_more_rarely),
 		CASE(alternating_verdicts_fill_no_ledger),
+		CASE(of_what_waits_the_gravest_is_said),
 		CASE(what_was_long_ago_is_news_again),
 		CASE(what_the_ledger_does_not_take_stays_due),
 		CASE(what_is_held_is_said_when_the_cell_goes),

@@ -247,6 +247,13 @@ static void a_restart_tells_no_silence_twice(void **state)
 	assert_true(only_silence()->silence.is_over);
 	assert_string_equal(only_silence()->silence.silence_id, "earlier");
 	assert_int_equal(only_silence()->silence.since_boot_ns, 900 * SEC);
+	/* Once: another registration begins anew. */
+	kw_reconcile_cell(sim.reconcile, KW_CELL_REMOVED, &sim.attributed.cell, sim.now_ns);
+	sim.attributed.cell.handle = 3;
+	kw_reconcile_cell(sim.reconcile, KW_CELL_ADDED, &sim.attributed.cell, sim.now_ns);
+	sim.count = 0;
+	claims_pass(&sim, 11 * SEC);
+	assert_false(only_silence()->silence.is_over);
 }
 
 static void another_run_has_a_silence_of_its_own(void **state)

@@ -364,6 +364,7 @@ static void take_kill(struct kw_witnessed *cell, const struct kw_observation *ob
 		      const char *id)
 {
 	mark(&cell->oom_kill, observation->received_boot_ns, id);
+	cell->was_populated = true; /* by who was killed */
 	cell->state_is_stale = true;
 	kw_witness_wait(cell, KW_WAIT_OOM_KILL, observation->received_boot_ns + KILL_WAIT_NS);
 }
@@ -410,6 +411,7 @@ static void take_reading(struct kw_witnessed *cell, const struct kw_reading *rea
 
 	mark(&cell->reading, boot_ns, id);
 	if (kw_counters_get(cpu, "usage_usec", &usage)) {
+		cell->was_populated |= usage > 0;
 		take_cpu(cell, boot_ns, usage);
 		if (cell->base_boot_ns == 0) {
 			cell->base_boot_ns = boot_ns;
