@@ -138,6 +138,9 @@
 /* Cgroups whose paths are remembered past their rmdir. At the cap: the longest unused is forgotten. */
 #define KW_CGROUPS_REMEMBERED_MAX 16384
 
+/* Containers whose names are remembered. At the cap: the oldest is forgotten, and looked up again. */
+#define KW_CONTAINERS_REMEMBERED_MAX 256
+
 /* Keys of one flat key-value file (memory.events has 9, cpu.stat about 20). Above: refused. */
 #define KW_FLAT_KEYS_MAX 64
 #define KW_FLAT_KEY_BYTES 48
@@ -190,9 +193,8 @@
 #define KW_SILENCE_SECONDS_MAX 86400
 
 /*
- * A verdict on a guest is said at once when it is another one; the same again after _WAIT, with the
- * number of its occurrences, and after each time twice as late, to _WAIT_MAX at most. A cell's rule can
- * say two at most within a wait.
+ * A rule's first verdict on a cell is said at once, another one _WAIT after the last; the same again after
+ * _WAIT, then twice as late each time, to _WAIT_MAX at most, with the number of its occurrences.
  */
 #define KW_CROSSCHECK_WAIT_NS 10000000000ULL
 #define KW_CROSSCHECK_WAIT_MAX_NS 600000000000ULL
@@ -219,3 +221,12 @@
  * was told before is told again.
  */
 #define KW_SILENCE_TAIL_LINES 16384
+
+/* Units, and cells, whose OOM kills are counted by name for metrics. At the cap: the rest is one counter. */
+#define KW_TALLY_LABELS_MAX 1024
+
+/* Connections to the status socket at one time. At the cap: the new one is refused. */
+#define KW_HTTP_CONNECTIONS_MAX 16
+
+/* A metrics or status page: about 1,024 labels of 256 bytes, twice. Above: 500 Internal Server Error. */
+#define KW_HTTP_PAGE_MAX (2 * 1024 * 1024)

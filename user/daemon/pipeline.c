@@ -112,6 +112,8 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 	kw_attest_commit(pipeline->attest);
 	count(&pipeline->totals, finding);
 	kw_reconcile_said(pipeline->reconcile, finding, kw_attest_line_id(pipeline->attest));
+	kw_tally_finding(pipeline->tally, finding, kw_clock_real_ns(pipeline->clock));
+	kw_journal_finding(pipeline->journal, finding);
 	return 0;
 }
 

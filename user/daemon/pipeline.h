@@ -5,6 +5,8 @@
  * here waits for a descriptor, arms a timer or reads a clock of its own, so that the event loop (loop.c)
  * and recorded records with a clock of the test's (tests/replay) go through the same code.
  */
+#include "user/daemon/journal.h"
+#include "user/daemon/tally.h"
 #include "user/deliver/deliver.h"
 
 /* Cgroups that are read in one turn. */
@@ -52,6 +54,8 @@ struct kw_pipeline {
 
 	const char *tier; /* borrowed; set by whoever knows it, NULL before */
 	struct kw_totals totals;
+	struct kw_tally *tally;	    /* owned; NULL: nobody asks */
+	struct kw_journal *journal; /* borrowed; NULL: none is told */
 	uint64_t checkpoint_ns;
 	uint64_t checkpoint_boot_ns;  /* of the last one */
 	uint64_t checkpoint_sequence; /* its own line's; 0: none since the start */

@@ -31,7 +31,7 @@ static int open_ledger(struct kw_pipeline *pipeline, const struct kw_pipeline_op
 static int open_attest(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options,
 		       const struct kw_ledger_found *found, bool *ret_rebuilt)
 {
-	struct kw_attest_tree tree;
+	struct kw_attest_tree tree = { 0 };
 	struct kw_attest_options attest = {
 		.key = options->key,
 		.source = options->source,
@@ -183,6 +183,9 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 		.checkpoint_boot_ns = kw_clock_boot_ns(options->clock),
 	};
 	kw_bytes_init(&pipeline->line, KW_EVENT_MAX);
+	r = kw_tally_new(&pipeline->tally);
+	if (r < 0)
+		return kw_log_error(r, "cannot set up");
 	r = open_ledger(pipeline, options, &found);
 	pipeline->first_sequence = found.head.sequence + 1;
 	if (r == 0)
@@ -207,5 +210,6 @@ void kw_pipeline_close(struct kw_pipeline *pipeline)
 	kw_poller_free(pipeline->poller);
 	kw_attest_free(pipeline->attest);
 	kw_ledger_free(pipeline->ledger);
+	kw_tally_free(pipeline->tally);
 	kw_bytes_done(&pipeline->line);
 }

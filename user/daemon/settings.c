@@ -17,7 +17,14 @@
 #include "user/base/log.h"
 #include "user/base/text.h"
 
-enum value_type { TYPE_PATH, TYPE_PATH_OR_EMPTY, TYPE_TIER, TYPE_MILLISECONDS, TYPE_BYTES };
+enum value_type {
+	TYPE_PATH,
+	TYPE_PATH_OR_EMPTY,
+	TYPE_TIER,
+	TYPE_MILLISECONDS,
+	TYPE_BYTES,
+	TYPE_SYSCALL_FILTER,
+};
 
 struct setting {
 	const char *section;
@@ -40,14 +47,19 @@ static const struct setting settings_table[] = {
 	{ "daemon", "tier", TYPE_TIER, AT(tier), "auto", 0, 0 },
 	{ "daemon", "pins", TYPE_PATH_OR_EMPTY, AT(pins), KW_PATH_PINS, 0, 0 },
 	{ "daemon", "gate", TYPE_PATH_OR_EMPTY, AT(gate), "", 0, 0 },
+	{ "daemon", "http", TYPE_PATH_OR_EMPTY, AT(http), KW_HTTP_SOCKET, 0, 0 },
 	{ "daemon", "record", TYPE_PATH_OR_EMPTY, AT(record), "", 0, 0 },
 	{ "daemon", "poll-interval-ms", TYPE_MILLISECONDS, AT(poll_interval_ns), "5000", 100,
 	  3600000 },
 	{ "daemon", "silence-ms", TYPE_MILLISECONDS, AT(silence_ns), "10000", 1000, 86400000 },
 	/* An incident must be told within 2 s. */
 	{ "daemon", "settle-ms", TYPE_MILLISECONDS, AT(settle_ns), "200", 10, 2000 },
+	{ "daemon", "syscall-filter", TYPE_SYSCALL_FILTER, AT(syscall_filter), "refuse", 0, 0 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 };
+
+/* Numbers that may change while the daemon runs; whatever is opened at the start may not. */
+static const char *const live_keys[] = { "poll-interval-ms" };
 
 static int set_path(char **target, const char *value, bool may_be_empty)
 {
@@ -72,6 +84,23 @@ static int set_tier(enum kw_tier *target, const char *value)
 	for (int i = 0; i < KW_TIER_COUNT_; i++) {
 		if (strcmp(value, kw_tier_name((enum kw_tier)i)) == 0) {
 			*target = (enum kw_tier)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static const char *const syscall_filters[KW_SYSCALL_FILTER_COUNT_] = {
+	[KW_SYSCALL_FILTER_REFUSE] = "refuse",
+	[KW_SYSCALL_FILTER_KILL] = "kill",
+	[KW_SYSCALL_FILTER_OFF] = "off",
+};
+
+static int set_syscall_filter(enum kw_syscall_filter *target, const char *value)
+{
+	for (int i = 0; i < KW_SYSCALL_FILTER_COUNT_; i++) {
+		if (strcmp(value, syscall_filters[i]) == 0) {
+			*target = (enum kw_syscall_filter)i;
 			return 0;
 		}
 	}
@@ -103,6 +132,8 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 	case TYPE_MILLISECONDS:
 	case TYPE_BYTES:
 		return set_number(target, setting, value);
+	case TYPE_SYSCALL_FILTER:
+		return set_syscall_filter(target, value);
 	default:
 		kw_unreachable();
 	}
@@ -271,6 +302,9 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 							      ? number / KW_NSEC_PER_MSEC
 							      : number));
 		return;
+	case TYPE_SYSCALL_FILTER:
+		printf("%s\n", syscall_filters[*(const enum kw_syscall_filter *)source]);
+		return;
 	default:
 		kw_unreachable();
 	}
@@ -286,5 +320,48 @@ void kw_settings_print(const struct kw_settings *settings)
 			printf("%s[%s]\n", i ? "\n" : "", section);
 		}
 		print_one(settings, &settings_table[i]);
+	}
+}
+
+static bool is_same(const struct setting *setting, const void *a, const void *b)
+{
+	switch (setting->type) {
+	case TYPE_PATH:
+	case TYPE_PATH_OR_EMPTY:
+		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+	case TYPE_TIER:
+		return memcmp(a, b, sizeof(enum kw_tier)) == 0;
+	case TYPE_MILLISECONDS:
+	case TYPE_BYTES:
+		return memcmp(a, b, sizeof(uint64_t)) == 0;
+	case TYPE_SYSCALL_FILTER:
+		return memcmp(a, b, sizeof(enum kw_syscall_filter)) == 0;
+	default:
+		kw_unreachable();
+	}
+}
+
+static bool is_live(const struct setting *setting)
+{
+	for (size_t i = 0; i < kw_array_size(live_keys); i++) {
+		if (strcmp(setting->key, live_keys[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+void kw_settings_take_live(struct kw_settings *settings, const struct kw_settings *fresh,
+			   kw_setting_fn callback, void *context)
+{
+	for (size_t i = 0; i < kw_array_size(settings_table); i++) {
+		const struct setting *setting = &settings_table[i];
+		char *target = (char *)settings + setting->offset;
+		const char *source = (const char *)fresh + setting->offset;
+
+		if (is_same(setting, target, source))
+			continue;
+		if (is_live(setting))
+			memcpy(target, source, sizeof(uint64_t));
+		callback(context, setting->section, setting->key, is_live(setting));
 	}
 }

@@ -54,6 +54,19 @@ static int identify(struct kw_daemon *daemon)
 	return 0;
 }
 
+static bool find_credential(const char *directory, char *ret_path, size_t size)
+{
+	static const char *const names[] = { KW_CREDENTIAL_KEY, KW_CREDENTIAL_KEY_PLAIN };
+
+	for (size_t i = 0; i < kw_array_size(names); i++) {
+		int r = snprintf(ret_path, size, "%s/%s", directory, names[i]);
+
+		if (r > 0 && (size_t)r < size && access(ret_path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int open_key(struct kw_daemon *daemon)
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
@@ -62,11 +75,9 @@ static int open_key(struct kw_daemon *daemon)
 	int r;
 
 	/* --key and key= name a file of their own; only the default gives way to systemd's credential. */
-	if (directory && strcmp(path, KW_PATH_KEY) == 0) {
-		r = snprintf(credential, sizeof(credential), "%s/" KW_CREDENTIAL_KEY, directory);
-		if (r > 0 && (size_t)r < sizeof(credential) && access(credential, F_OK) == 0)
-			path = credential;
-	}
+	if (directory && strcmp(path, KW_PATH_KEY) == 0 &&
+	    find_credential(directory, credential, sizeof(credential)))
+		path = credential;
 	r = kw_key_load(path, NULL, &daemon->key);
 	if (r == -EPERM)
 		kw_log(LOG_ERR,
@@ -221,10 +232,16 @@ int kw_startup_beside(const char *name, char *ret_path, size_t size)
 		return -ENOENT;
 	slash[1] = '\0';
 	r = snprintf(ret_path, size, "%s%s", self, name);
+	if (r < 0 || (size_t)r >= size)
+		return -ENAMETOOLONG;
+	if (access(ret_path, X_OK) == 0)
+		return 0;
+	/* Installed: the daemon is in sbin, the command in bin. */
+	r = snprintf(ret_path, size, "%s../bin/%s", self, name);
 	return r < 0 || (size_t)r >= size ? -ENAMETOOLONG : 0;
 }
 
-int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings)
+int kw_startup(struct kw_daemon *daemon, struct kw_settings *settings)
 {
 	const struct rlimit no_core = { 0, 0 };
 	int r;
@@ -232,14 +249,18 @@ int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings)
 	*daemon = (struct kw_daemon){
 		.settings = settings, .clock = &kw_clock_system, .record_fd = -1, .stdout_pidfd = -1
 	};
+	daemon->start_real_ns = kw_clock_real_ns(daemon->clock);
 	/* A core file would hold the key. */
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return kw_log_error(-errno, "cannot forbid core files");
 	r = identify(daemon);
 	if (r == 0)
 		r = open_key(daemon);
+	if (r == 0 && kw_journal_new(KW_JOURNAL_SOCKET, &daemon->journal) < 0)
+		kw_log(LOG_WARNING, "the journal will not be told of OOMs");
 	if (r == 0)
 		r = open_pipeline(daemon);
+	daemon->pipeline.journal = daemon->journal;
 	if (r == 0)
 		r = open_hooks(daemon);
 	return r;
@@ -251,9 +272,11 @@ void kw_shutdown(struct kw_daemon *daemon)
 	sd_event_source_unref(daemon->gate_source);
 	sd_event_source_unref(daemon->deadline_source);
 	sd_event_source_unref(daemon->housekeeping_source);
+	kw_http_free(daemon->http);
 	kw_gatelink_free(daemon->gate);
 	kw_hooks_free(daemon->hooks);
 	kw_pipeline_close(&daemon->pipeline);
+	kw_journal_free(daemon->journal);
 	kw_key_free(daemon->key);
 	if (daemon->record_fd >= 0)
 		(void)close(daemon->record_fd);
