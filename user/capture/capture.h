@@ -165,7 +165,8 @@ struct kw_state {
 	uint64_t pids;
 	uint64_t pids_max; /* as memory_max_bytes */
 	uint64_t pids_peak;
-	uint64_t oom_kill; /* of memory.events: its own and its descendants', unless mounted otherwise */
+	uint64_t
+		oom_kill; /* of memory.events: its own and its descendants', unless mounted otherwise */
 };
 
 /* Reads the cgroup at path ("/" first) below root_path. 0, also when it is gone; -ENOTSUP: no cgroup v2 is

@@ -18,15 +18,15 @@
 /* Files of one number, or "max". */
 static const struct {
 	const char *name;
-	uint32_t known;
 	size_t offset;
+	uint32_t known;
 	bool of_ancestors; /* the smallest of them binds */
 } numbers[] = {
-	{ "memory.current", KW_STATE_MEMORY, offsetof(struct kw_state, memory_bytes), false },
-	{ "memory.max", KW_STATE_MEMORY_MAX, offsetof(struct kw_state, memory_max_bytes), true },
-	{ "pids.current", KW_STATE_PIDS, offsetof(struct kw_state, pids), false },
-	{ "pids.max", KW_STATE_PIDS_MAX, offsetof(struct kw_state, pids_max), true },
-	{ "pids.peak", KW_STATE_PIDS_PEAK, offsetof(struct kw_state, pids_peak), false },
+	{ "memory.current", offsetof(struct kw_state, memory_bytes), KW_STATE_MEMORY, false },
+	{ "memory.max", offsetof(struct kw_state, memory_max_bytes), KW_STATE_MEMORY_MAX, true },
+	{ "pids.current", offsetof(struct kw_state, pids), KW_STATE_PIDS, false },
+	{ "pids.max", offsetof(struct kw_state, pids_max), KW_STATE_PIDS_MAX, true },
+	{ "pids.peak", offsetof(struct kw_state, pids_peak), KW_STATE_PIDS_PEAK, false },
 };
 
 static ssize_t read_text(int directory, const char *name, char *text, size_t size)
@@ -62,6 +62,7 @@ static void lower_by_ancestors(int directory, unsigned int depth, const char *na
 	for (unsigned int i = 1; i < depth && i < KW_CGROUP_DEPTH_MAX; i++) {
 		uint64_t above;
 
+		/* NOLINTNEXTLINE(bugprone-not-null-terminated-result): the name comes behind it */
 		memcpy(path + at, "../", 3);
 		at += 3;
 		(void)snprintf(path + at, sizeof(path) - at, "%s", name);

@@ -98,8 +98,7 @@ static int read_tail(const char *path, struct found *found)
 
 int kw_ledger_open_silences(const char *path, kw_ledger_silence_fn callback, void *context)
 {
-	cleanup_free struct kw_ledger_silence *silences =
-		calloc(KW_CELLS_MAX, sizeof(*silences));
+	cleanup_free struct kw_ledger_silence *silences = calloc(KW_CELLS_MAX, sizeof(*silences));
 	struct found found = { .silences = silences };
 	int r;
 

@@ -95,7 +95,7 @@ struct kw_verdict_held {
 	struct kw_state state;
 };
 
-struct kw_witnessed {
+struct kw_witnessed { /* NOLINT(clang-analyzer-optin.performance.Padding): by what belongs together */
 	struct kw_cell cell;
 	UT_hash_handle hh;
 	uint64_t registered_boot_ns;
@@ -207,7 +207,7 @@ struct kw_case {
 };
 
 /* One way a rule may come out. */
-struct kw_rule_row {
+struct kw_rule_row { /* NOLINT(clang-analyzer-optin.performance.Padding): in the order of a row */
 	enum kw_rule rule;
 	const char *name;
 	uint32_t news;	/* enum kw_news on which it is looked at */
