@@ -29,6 +29,8 @@ struct kw_settings {
 	char *record;	   /* file for raw records; empty: none */
 	enum kw_tier tier; /* best that may be tried */
 	uint64_t poll_interval_ns;
+	char *sweep_globs; /* empty: cgroups are not polled but for registered cells */
+	uint64_t sweep_interval_ns;
 	uint64_t settle_ns;
 	uint64_t silence_ns;
 	uint64_t segment_bytes;
@@ -88,6 +90,13 @@ struct kw_daemon {
 	uint64_t watchdog_ns;	   /* between two pings; 0: systemd asked for none */
 	uint64_t watchdog_boot_ns; /* of the last one */
 	uint64_t watchdog_backlog_bytes;
+	sd_event_source *sweep_watch_source;
+	sd_event_source *sweep_round_source;
+	sd_event_source *sweep_slice_source;
+	bool sweep_is_paused;	 /* the ledger took no lines */
+	bool sweep_said_watches; /* each declared once */
+	bool sweep_said_refused;
+	bool sweep_said_too_long;
 	unsigned int gate_failures; /* in a row, for the back-off */
 	uint64_t gate_retry_boot_ns;
 };
@@ -150,6 +159,17 @@ void kw_gatekeeper_retry(struct kw_daemon *daemon);
 int kw_bulk_start(struct kw_daemon *daemon) kw_must_check;
 /* Asks once; returns how many records there were. */
 int kw_bulk_turn(struct kw_daemon *daemon);
+
+/* ---- sweeper.c: every cgroup's counters ---- */
+
+/* Opens the poller of every cgroup, into the pipeline; raises RLIMIT_NOFILE. Logs why not. 0 or -errno. */
+int kw_sweeper_open(struct kw_daemon *daemon) kw_must_check;
+/* Polls from now on. 0 or -errno. */
+int kw_sweeper_start(struct kw_daemon *daemon) kw_must_check;
+/* The ledger takes lines again, perhaps: tells what has waited. */
+void kw_sweeper_resume(struct kw_daemon *daemon);
+/* Releases the loop's sources. */
+void kw_sweeper_stop(struct kw_daemon *daemon);
 
 /* ---- loop.c ---- */
 

@@ -5,9 +5,10 @@
  * evidence stands above guests and timers. Every source has a bound per turn.
  *
  *   −100  SIGTERM, SIGINT, SIGHUP         −30  gate, ≤ 64 messages
- *    −50  evidence ring, ≤ 64 records     −20  cells' inotify, drained
- *     10  incident deadlines               20  housekeeping: losses, polling, checkpoints
- *     15  bulk ring, polled                50  status and metrics
+ *    −50  evidence ring, ≤ 64 records     −20  cells' inotify, drained; cgroups' inotify, ≤ 2 ms
+ *     10  incident deadlines, a round      20  housekeeping: losses, polling, checkpoints
+ *     15  bulk ring, polled                    a slice of the round of all cgroups, ≤ 2 ms
+ *                                          50  status and metrics
  */
 #include "user/daemon/daemon.h"
 
@@ -108,6 +109,7 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 	if (r < 0 && daemon->pipeline.blocked == 0)
 		(void)kw_log_error(r, "cannot read the producers' loss counters");
 	kw_gatekeeper_retry(daemon);
+	kw_sweeper_resume(daemon);
 	kw_pipeline_poll(&daemon->pipeline);
 	kw_pipeline_checkpoint(&daemon->pipeline);
 	kw_ledger_request_sync(daemon->pipeline.ledger);
@@ -198,6 +200,8 @@ static int add_sources(struct kw_daemon *daemon)
 	sd_event_source_unref(post);
 	if (r >= 0)
 		r = kw_bulk_start(daemon);
+	if (r >= 0)
+		r = kw_sweeper_start(daemon);
 	return r;
 }
 

@@ -131,6 +131,13 @@ int kw_pipeline_state(void *context, const char *path, struct kw_state *ret_stat
 	return kw_state_read(pipeline->cgroup_root, path, pipeline->clock, ret_state);
 }
 
+int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_history)
+{
+	const struct kw_pipeline *pipeline = context;
+
+	return pipeline->sweep ? kw_sweep_history(pipeline->sweep, path, ret_history) : -ENODATA;
+}
+
 int kw_pipeline_ready(struct kw_pipeline *pipeline)
 {
 	int r = kw_ledger_has_space(pipeline->ledger, TURN_BYTES);

@@ -40,6 +40,7 @@ struct kw_pipeline {
 	uint64_t poll_interval_ns;
 
 	struct kw_poller *poller;
+	struct kw_sweep *sweep; /* of every cgroup; owned; NULL: none */
 	struct kw_cells *cells;
 	struct kw_attribute *attribute;
 	struct kw_reconcile *reconcile;
@@ -100,6 +101,8 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding);
 int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_reading);
 /* What a cgroup is like now, for reconcile; a kw_state_fn. */
 int kw_pipeline_state(void *context, const char *path, struct kw_state *ret_state);
+/* A cgroup's last minute for reconcile; a kw_history_fn. */
+int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_history);
 /* Whether the ledger can take a turn's worth of lines. 0 or -errno. */
 int kw_pipeline_ready(struct kw_pipeline *pipeline) kw_must_check;
 /* Declares a gap now. */

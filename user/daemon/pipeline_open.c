@@ -58,6 +58,7 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 		.reader = kw_pipeline_read,
 		.state = kw_pipeline_state,
 		.silence_ns = options->silence_ns,
+		.history = kw_pipeline_history,
 		.context = pipeline,
 	};
 	int r;
@@ -208,6 +209,7 @@ void kw_pipeline_close(struct kw_pipeline *pipeline)
 	kw_attribute_free(pipeline->attribute);
 	kw_cells_free(pipeline->cells);
 	kw_poller_free(pipeline->poller);
+	kw_sweep_free(pipeline->sweep);
 	kw_attest_free(pipeline->attest);
 	kw_ledger_free(pipeline->ledger);
 	kw_tally_free(pipeline->tally);

@@ -24,6 +24,7 @@ enum value_type {
 	TYPE_MILLISECONDS,
 	TYPE_BYTES,
 	TYPE_SYSCALL_FILTER,
+	TYPE_GLOBS,
 };
 
 struct setting {
@@ -55,11 +56,13 @@ static const struct setting settings_table[] = {
 	/* An incident must be told within 2 s. */
 	{ "daemon", "settle-ms", TYPE_MILLISECONDS, AT(settle_ns), "200", 10, 2000 },
 	{ "daemon", "syscall-filter", TYPE_SYSCALL_FILTER, AT(syscall_filter), "refuse", 0, 0 },
+	{ "poller", "cgroups", TYPE_GLOBS, AT(sweep_globs), "*", 0, 0 },
+	{ "poller", "interval-ms", TYPE_MILLISECONDS, AT(sweep_interval_ns), "5000", 100, 3600000 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 };
 
 /* Numbers that may change while the daemon runs; whatever is opened at the start may not. */
-static const char *const live_keys[] = { "poll-interval-ms" };
+static const char *const live_keys[] = { "poll-interval-ms", "interval-ms" };
 
 static int set_path(char **target, const char *value, bool may_be_empty)
 {
@@ -73,6 +76,19 @@ static int set_path(char **target, const char *value, bool may_be_empty)
 	free(*target);
 	*target = copy;
 	return 0;
+}
+
+/* Patterns of paths, separated by blanks; none is allowed, and none that can match nothing. */
+static int set_globs(char **target, const char *value)
+{
+	size_t count = 0;
+
+	for (const char *at = value + strspn(value, " \t"); *at; at += strspn(at, " \t")) {
+		if (++count > KW_SWEEP_GLOBS_MAX || !strchr("/*?", *at))
+			return -EINVAL;
+		at += strcspn(at, " \t");
+	}
+	return set_path(target, count ? value : "", true);
 }
 
 static int set_tier(enum kw_tier *target, const char *value)
@@ -127,6 +143,8 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 		return set_path(target, value, false);
 	case TYPE_PATH_OR_EMPTY:
 		return set_path(target, value, true);
+	case TYPE_GLOBS:
+		return set_globs(target, value);
 	case TYPE_TIER:
 		return set_tier(target, value);
 	case TYPE_MILLISECONDS:
@@ -156,7 +174,7 @@ int kw_settings_init(struct kw_settings *settings)
 void kw_settings_done(struct kw_settings *settings)
 {
 	for (size_t i = 0; i < kw_array_size(settings_table); i++) {
-		if (settings_table[i].type == TYPE_PATH ||
+		if (settings_table[i].type == TYPE_PATH || settings_table[i].type == TYPE_GLOBS ||
 		    settings_table[i].type == TYPE_PATH_OR_EMPTY) {
 			char **target = (char **)((char *)settings + settings_table[i].offset);
 
@@ -290,6 +308,7 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 	switch (setting->type) {
 	case TYPE_PATH:
 	case TYPE_PATH_OR_EMPTY:
+	case TYPE_GLOBS:
 		printf("%s\n", *(char *const *)source);
 		return;
 	case TYPE_TIER:
@@ -328,6 +347,7 @@ static bool is_same(const struct setting *setting, const void *a, const void *b)
 	switch (setting->type) {
 	case TYPE_PATH:
 	case TYPE_PATH_OR_EMPTY:
+	case TYPE_GLOBS:
 		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
 	case TYPE_TIER:
 		return memcmp(a, b, sizeof(enum kw_tier)) == 0;

@@ -98,29 +98,21 @@ static void notify_status(const char *words)
 	(void)sd_notifyf(0, "STATUS=%s", words);
 }
 
-/*
- * Mounted with memory_localevents, memory.events means what memory.events.local does (cgroup-v2.rst).
- * The options of the superblock are the last field of a mountinfo line, after " - cgroup2 SOURCE ".
- */
-static bool has_memory_localevents(void)
+/* Not readable: as the kernel mounts it by default. */
+static struct kw_cgroup_mount cgroup_mount(void)
 {
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	bool found = false;
-	char line[4096];
+	struct kw_cgroup_mount mount = { .found = false };
+	int r = kw_cgroup_mount_read("/proc/self/mountinfo", &mount);
 
-	while (mounts && !found && fgets(line, sizeof(line), mounts)) {
-		const char *cgroup2 = strstr(line, " - cgroup2 ");
-
-		found = cgroup2 && strstr(cgroup2, "memory_localevents");
-	}
-	if (mounts)
-		(void)fclose(mounts);
-	return found;
+	if (r < 0)
+		(void)kw_log_error(r, "cannot read /proc/self/mountinfo");
+	return mount;
 }
 
 static int open_pipeline(struct kw_daemon *daemon)
 {
 	const struct kw_settings *settings = daemon->settings;
+	struct kw_cgroup_mount mount = cgroup_mount();
 	struct kw_pipeline_options options = {
 		.ledger = settings->ledger,
 		.segment_bytes = settings->segment_bytes,
@@ -128,7 +120,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,
 		.silence_ns = settings->silence_ns,
-		.memory_localevents = has_memory_localevents(),
+		.memory_localevents = mount.memory_localevents,
 		.poll_interval_ns = settings->poll_interval_ns,
 		.boot_id = daemon->boot_id,
 		.source = daemon->source,
@@ -263,6 +255,8 @@ int kw_startup(struct kw_daemon *daemon, struct kw_settings *settings)
 	daemon->pipeline.journal = daemon->journal;
 	if (r == 0)
 		r = open_hooks(daemon);
+	if (r == 0)
+		r = kw_sweeper_open(daemon);
 	return r;
 }
 
@@ -273,6 +267,7 @@ void kw_shutdown(struct kw_daemon *daemon)
 	sd_event_source_unref(daemon->deadline_source);
 	sd_event_source_unref(daemon->housekeeping_source);
 	kw_http_free(daemon->http);
+	kw_sweeper_stop(daemon);
 	kw_gatelink_free(daemon->gate);
 	kw_hooks_free(daemon->hooks);
 	kw_pipeline_close(&daemon->pipeline);
