@@ -15,6 +15,9 @@
 #define KW_TYPE_CGROUP KW_TYPE_PREFIX "host.v1.cgroup"
 #define KW_TYPE_CHECKPOINT KW_TYPE_PREFIX "host.v1.checkpoint"
 #define KW_TYPE_GAP KW_TYPE_PREFIX "host.v1.gap"
+#define KW_TYPE_CROSSCHECK KW_TYPE_PREFIX "host.v1.crosscheck"
+#define KW_TYPE_AGENT_SILENCED KW_TYPE_PREFIX "guest.v1.agent_silenced"
+#define KW_TYPE_AGENT_RESUMED KW_TYPE_PREFIX "guest.v1.agent_resumed"
 #define KW_TYPE_GUEST_PREFIX KW_TYPE_PREFIX "guest.v1."
 #define KW_TYPE_MAX 160 /* bytes of the longest type, with its NUL */
 

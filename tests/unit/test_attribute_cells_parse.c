@@ -42,6 +42,15 @@ static void a_whole_file(void **state)
 	assert_string_equal(cell.spec_signature_hash, "");
 	assert_string_equal(cell.vsock_uds_base, "");
 	assert_int_equal(cell.vsock_cid, 0);
+	assert_int_equal(cell.silence_seconds, 0);
+	assert_int_equal(cell.kernel, KW_KERNEL_UNKNOWN);
+
+	assert_int_equal(
+		parse("{\"cellId\":\"a\",\"runId\":\"r\",\"silenceSeconds\":30,\"kernel\":\"own\"}",
+		      &cell, refusal),
+		0);
+	assert_int_equal(cell.silence_seconds, 30);
+	assert_int_equal(cell.kernel, KW_KERNEL_OWN);
 }
 
 #define HEAD "{\"cellId\":\"a\",\"runId\":\"r\","
@@ -57,6 +66,11 @@ static void refusals_say_why(void **state)
 		{ "{}", "cellId is missing" },
 		{ "{\"cellId\":\"a\"}", "runId is missing" },
 		{ HEAD "\"runId\":\"r\"}", "unique members" },
+		{ HEAD "\"silenceSeconds\":0}", "silenceSeconds is not an integer" },
+		{ HEAD "\"silenceSeconds\":86401}", "from 1 to 86400" },
+		{ HEAD "\"silenceSeconds\":\"9\"}", "silenceSeconds is not an integer" },
+		{ HEAD "\"kernel\":\"Shared\"}", "neither \"shared\" nor \"own\"" },
+		{ HEAD "\"kernel\":1}", "neither \"shared\" nor \"own\"" },
 		{ HEAD "\"run\":1}", "member \"run\" is not known" },
 		{ HEAD "\"x\\u001b[2J\":1}", "member \"x%1B[2J\" is not known" },
 		{ "{\"cellId\":1,\"runId\":\"r\"}", "cellId is not a string" },

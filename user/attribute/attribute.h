@@ -40,6 +40,13 @@ void kw_pods_parse(const char *path, struct kw_identity *identity);
 
 /* ---- cells.c: the registry ---- */
 
+/* Whose kernel the cell's processes run on. */
+enum kw_cell_kernel {
+	KW_KERNEL_UNKNOWN, /* not given: no verdict is built on either */
+	KW_KERNEL_SHARED,  /* the host's: a container; its processes are the host's */
+	KW_KERNEL_OWN,	   /* its own: a VM; the host sees the VMM alone */
+};
+
 struct kw_cell {
 	uint32_t handle; /* of this registration: counted up, never reused while the daemon lives */
 	char cell_id[KW_CELL_ID_MAX + 1];
@@ -48,6 +55,8 @@ struct kw_cell {
 	char cgroup_path[KW_PATH_MAX]; /* below the cgroup root, "/" first; empty: none */
 	char vsock_uds_base[108];      /* empty: none */
 	uint32_t vsock_cid;	       /* 0: none */
+	uint32_t silence_seconds;      /* its own window of silence; 0: the daemon's */
+	enum kw_cell_kernel kernel;
 };
 
 struct kw_cells;

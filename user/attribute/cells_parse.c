@@ -140,6 +140,30 @@ static int take_cid(const struct refusal *refusal, const json_t *value, struct k
 	return 0;
 }
 
+static int take_silence(const struct refusal *refusal, const json_t *value, struct kw_cell *cell)
+{
+	json_int_t seconds = json_integer_value(value);
+
+	if (!json_is_integer(value) || seconds < 1 || seconds > KW_SILENCE_SECONDS_MAX)
+		return refuse(refusal, "silenceSeconds is not an integer from 1 to %d",
+			      KW_SILENCE_SECONDS_MAX);
+	cell->silence_seconds = (uint32_t)seconds;
+	return 0;
+}
+
+static int take_kernel(const struct refusal *refusal, const json_t *value, struct kw_cell *cell)
+{
+	const char *kernel = json_string_value(value);
+
+	if (kernel && strcmp(kernel, "shared") == 0)
+		cell->kernel = KW_KERNEL_SHARED;
+	else if (kernel && strcmp(kernel, "own") == 0)
+		cell->kernel = KW_KERNEL_OWN;
+	else
+		return refuse(refusal, "kernel is neither \"shared\" nor \"own\"");
+	return 0;
+}
+
 static const struct {
 	const char *name;
 	int (*take)(const struct refusal *refusal, const json_t *value, struct kw_cell *cell);
@@ -151,6 +175,8 @@ static const struct {
 	{ "cgroupPath", take_cgroup_path, false },
 	{ "vsockUdsBase", take_uds_base, false },
 	{ "vsockCid", take_cid, false },
+	{ "silenceSeconds", take_silence, false },
+	{ "kernel", take_kernel, false },
 };
 
 static int check_known(const struct refusal *refusal, json_t *root)

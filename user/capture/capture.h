@@ -163,6 +163,39 @@ struct kw_counts {
 	const char *path; /* below the cgroup root, "/" first; borrowed */
 };
 
+/* ---- state.c: what one cgroup is like now, for whoever judges a guest's word ---- */
+
+enum kw_state_known {
+	KW_STATE_POPULATED = 1,
+	KW_STATE_MEMORY = 2,
+	KW_STATE_MEMORY_MAX = 4,
+	KW_STATE_CPU = 8,
+	KW_STATE_PIDS = 16,
+	KW_STATE_PIDS_MAX = 32,
+	KW_STATE_PIDS_PEAK = 64,
+	KW_STATE_OOM_KILL = 128,
+};
+
+struct kw_state {
+	uint64_t boot_ns;
+	bool is_gone;	   /* there is no such cgroup; nothing else is known */
+	uint32_t known;	   /* enum kw_state_known: which of these were read */
+	bool is_populated; /* it, or a descendant, holds a process */
+	uint64_t memory_bytes;
+	uint64_t memory_max_bytes; /* its own limit or an ancestor's; KW_UNLIMITED */
+	uint64_t cpu_usec;	   /* usage_usec of cpu.stat */
+	uint64_t pids;
+	uint64_t pids_max; /* as memory_max_bytes */
+	uint64_t pids_peak;
+	uint64_t
+		oom_kill; /* of memory.events: its own and its descendants', unless mounted otherwise */
+};
+
+/* Reads the cgroup at path ("/" first) below root_path. 0, also when it is gone; -ENOTSUP: no cgroup v2 is
+ * mounted there, so nothing follows from a directory that is missing; -EINVAL: the root; -errno. */
+int kw_state_read(const char *root_path, const char *path, const struct kw_clock *clock,
+		  struct kw_state *ret_state) kw_must_check;
+
 /* ---- observations ---- */
 
 enum kw_observation_kind {

@@ -32,6 +32,7 @@ struct kw_settings {
 	char *sweep_globs; /* empty: cgroups are not polled but for registered cells */
 	uint64_t sweep_interval_ns;
 	uint64_t settle_ns;
+	uint64_t silence_ns;
 	uint64_t segment_bytes;
 	uint64_t evidence_ring_bytes; /* 0: as built */
 	uint64_t bulk_ring_bytes;

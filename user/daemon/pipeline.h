@@ -18,6 +18,7 @@ struct kw_pipeline_options {
 	const char *cells;
 	const char *cgroup_root;
 	uint64_t settle_ns;
+	uint64_t silence_ns;	 /* 0: no silence is told */
 	bool memory_localevents; /* cgroup2 is mounted so: memory.events counts locally only */
 	bool pids_localevents;	 /* pids.events likewise */
 	uint64_t poll_interval_ns;
@@ -37,6 +38,7 @@ struct kw_pipeline_options {
 struct kw_pipeline {
 	const struct kw_clock *clock;
 	const char *ledger_path; /* borrowed; for messages */
+	const char *cgroup_root; /* borrowed */
 	void (*status)(const char *words);
 	uint64_t poll_interval_ns;
 
@@ -120,6 +122,8 @@ int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 int kw_pipeline_finding(void *context, const struct kw_finding *finding);
 /* Reads a cgroup for reconcile; a kw_reader_fn. */
 int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_reading);
+/* What a cgroup is like now, for reconcile; a kw_state_fn. */
+int kw_pipeline_state(void *context, const char *path, struct kw_state *ret_state);
 /* A cgroup's last minute for reconcile; a kw_history_fn. */
 int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_history);
 /* Whether the ledger can take a turn's worth of lines. 0 or -errno. */

@@ -58,6 +58,8 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 		.finding = kw_pipeline_finding,
 		.reader = kw_pipeline_read,
 		.cgroup_counts = kw_pipeline_cgroup_counts,
+		.state = kw_pipeline_state,
+		.silence_ns = options->silence_ns,
 		.history = kw_pipeline_history,
 		.context = pipeline,
 	};
@@ -148,6 +150,14 @@ static int resume_incidents(struct kw_pipeline *pipeline, const char *boot_id,
 		found->open_incidents);
 }
 
+static int resume_silence(void *context, const struct kw_ledger_silence *silence)
+{
+	struct kw_pipeline *pipeline = context;
+
+	return kw_reconcile_resume_silence(pipeline->reconcile, silence->cell_id, silence->run_id,
+					   silence->event_id, silence->boot_ns);
+}
+
 /* What the ledger's end says about the time before this start. */
 static int declare_start(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options,
 			 const struct kw_ledger_found *found)
@@ -169,6 +179,9 @@ static int declare_start(struct kw_pipeline *pipeline, const struct kw_pipeline_
 			(unsigned long long)found->torn_bytes, found->torn_name);
 	if (r == 0)
 		r = resume_incidents(pipeline, boot_id, found);
+	/* A guest of another boot is another guest. */
+	if (r == 0 && found->has_last && strcmp(found->last_boot_id, boot_id) == 0)
+		r = kw_ledger_open_silences(pipeline->ledger_path, resume_silence, pipeline);
 	return r < 0 ? kw_log_error(r, "cannot write to the ledger") : 0;
 }
 
@@ -181,6 +194,7 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	*pipeline = (struct kw_pipeline){
 		.clock = options->clock,
 		.ledger_path = options->ledger,
+		.cgroup_root = options->cgroup_root,
 		.status = options->status,
 		.poll_interval_ns = options->poll_interval_ns,
 		.checkpoint_ns = options->checkpoint_ns,

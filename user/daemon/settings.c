@@ -52,6 +52,7 @@ static const struct setting settings_table[] = {
 	{ "daemon", "record", TYPE_PATH_OR_EMPTY, AT(record), "", 0, 0 },
 	{ "daemon", "poll-interval-ms", TYPE_MILLISECONDS, AT(poll_interval_ns), "5000", 100,
 	  3600000 },
+	{ "daemon", "silence-ms", TYPE_MILLISECONDS, AT(silence_ns), "10000", 1000, 86400000 },
 	/* An incident must be told within 2 s. */
 	{ "daemon", "settle-ms", TYPE_MILLISECONDS, AT(settle_ns), "200", 10, 2000 },
 	/* For tests of a full ring; 0: as built. Of a power of two and whole pages, or the kernel refuses. */

@@ -121,6 +121,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.cells = settings->cells,
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,
+		.silence_ns = settings->silence_ns,
 		.memory_localevents = mount.memory_localevents,
 		.pids_localevents = mount.pids_localevents,
 		.poll_interval_ns = settings->poll_interval_ns,

@@ -120,6 +120,10 @@ const char *kw_tally_kind_name(enum kw_finding_kind kind)
 		return "parity";
 	case KW_FINDING_ACCOUNT:
 		return "account";
+	case KW_FINDING_CROSSCHECK:
+		return "crosscheck";
+	case KW_FINDING_SILENCE:
+		return "silence";
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}

@@ -14,7 +14,7 @@
 
 struct rule {
 	const char *name;
-	enum kw_rule rule;
+	enum kw_books_rule rule;
 };
 
 static const struct rule rules[KW_COUNTER_COUNT_] = {
@@ -34,7 +34,7 @@ static const struct rule rules[KW_COUNTER_COUNT_] = {
 	[KW_COUNTER_PIDS_MAX_LOCAL] = { "pidsMaxLocal", KW_RULE_EXACT },
 };
 
-enum kw_rule kw_books_rule(unsigned int counter)
+enum kw_books_rule kw_books_rule(unsigned int counter)
 {
 	return counter < KW_COUNTER_COUNT_ ? rules[counter].rule : KW_RULE_NONE;
 }

@@ -18,13 +18,13 @@
 
 #include "user/reconcile/reconcile.h"
 
-enum kw_rule {
+enum kw_books_rule {
 	KW_RULE_NONE,	  /* not followed */
 	KW_RULE_EXACT,	  /* each move has an event, each event a move */
 	KW_RULE_AT_LEAST, /* each event has a move; the kernel makes more */
 	KW_RULE_FREE,	  /* no event; it may only not fall */
 };
-enum kw_rule kw_books_rule(unsigned int counter);
+enum kw_books_rule kw_books_rule(unsigned int counter);
 
 struct kw_book {
 	struct kw_parity_account account;

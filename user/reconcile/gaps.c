@@ -9,10 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "user/reconcile/room.h"
+#include "user/reconcile/witness.h"
 
 #define WINDOW_NS (10 * KW_NSEC_PER_SEC)
 
@@ -287,6 +285,7 @@ int kw_gaps_guest(struct kw_reconcile *reconcile, const struct kw_attributed *at
 		if (!attributed->has_cell)
 			return refuse(reconcile, attributed, FRAMES_OF_NOBODY, KW_GATE_REASON_NONE,
 				      1);
+		finding.guest_clock = kw_claims_clock(reconcile, attributed);
 		return reconcile->options.finding(reconcile->options.context, &finding);
 	case KW_GATE_REFUSED:
 		return refuse(reconcile, attributed, REFUSED_FRAMES, message->reason,

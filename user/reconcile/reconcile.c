@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "user/reconcile/room.h"
+#include "user/reconcile/witness.h"
 
 #define SETTLE_DEFAULT_NS (200 * KW_NSEC_PER_MSEC)
 #define SETTLE_MAX_NS (2 * KW_NSEC_PER_SEC)
@@ -45,6 +46,8 @@ int kw_reconcile_open(const struct kw_reconcile_options *options,
 		r = kw_gap_counts_new(&reconcile->gap_counts);
 	if (r == 0)
 		r = kw_parity_new(&reconcile->parity);
+	if (r == 0)
+		r = kw_claims_new(&reconcile->claims);
 	if (r < 0)
 		return r;
 	*ret_reconcile = take_ptr(reconcile);
@@ -64,6 +67,7 @@ void kw_reconcile_free(struct kw_reconcile *reconcile)
 	kw_account_free(reconcile->account);
 	kw_gap_counts_free(reconcile->gap_counts);
 	kw_parity_free(reconcile->parity);
+	kw_claims_free(reconcile->claims);
 	free(reconcile->earlier);
 	free(reconcile);
 }
@@ -98,7 +102,7 @@ static int observe_reading(struct kw_reconcile *reconcile, const struct kw_attri
 	return reconcile->options.finding(reconcile->options.context, &finding);
 }
 
-int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed)
+static int observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed)
 {
 	switch (attributed->observation->kind) {
 	case KW_OBSERVATION_OOM_KILL:
@@ -123,10 +127,23 @@ int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attribu
 	return -EINVAL;
 }
 
+int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed)
+{
+	int r = observe(reconcile, attributed);
+
+	/* Whatever it says of a guest, or a guest says of it, comes behind it. */
+	if (r == 0)
+		kw_claims_observed(reconcile, attributed);
+	return r;
+}
+
 uint64_t kw_reconcile_deadline(const struct kw_reconcile *reconcile)
 {
 	uint64_t deadline = kw_gaps_deadline(reconcile), parity = kw_parity_deadline(reconcile);
 	const struct kw_open_incident *open;
+
+	if (kw_claims_deadline(reconcile) < deadline)
+		deadline = kw_claims_deadline(reconcile);
 
 	TAILQ_FOREACH (open, &reconcile->incidents, list) {
 		if (open->deadline_boot_ns < deadline)
@@ -151,6 +168,8 @@ static int settle(struct kw_reconcile *reconcile, uint64_t now, bool all)
 		open = next;
 	}
 	r = kw_gaps_due(reconcile, now, all);
+	if (r == 0)
+		r = kw_claims_due(reconcile, now, all);
 	/* What has not settled when the daemon ends is judged by the next one: the account goes on. */
 	return r < 0 ? r : kw_parity_due(reconcile, now);
 }

@@ -22,6 +22,8 @@ enum kw_finding_kind {
 	KW_FINDING_COUNTER_KILL, /* kills that only a counter has seen */
 	KW_FINDING_PARITY,	 /* counters of a cgroup against events, when they moved */
 	KW_FINDING_ACCOUNT,	 /* where the account of counters stands */
+	KW_FINDING_CROSSCHECK,	 /* a guest's word against what the host saw */
+	KW_FINDING_SILENCE,	 /* a guest fell silent, or speaks again */
 	KW_FINDING_KIND_COUNT_
 };
 
@@ -256,6 +258,60 @@ struct kw_fact {
 	uint64_t seen_oom_kill_local;
 };
 
+/* ---- guests: claims.c, silence.c; docs/crosscheck.md ---- */
+
+enum kw_crosscheck_verdict {
+	KW_CROSSCHECK_CONFIRMED,    /* the host saw it too */
+	KW_CROSSCHECK_CONTRADICTED, /* what the host saw excludes it */
+	KW_CROSSCHECK_UNVERIFIABLE, /* the host cannot tell */
+	KW_CROSSCHECK_SILENT,	    /* the guest does not say what the host saw */
+	KW_CROSSCHECK_VERDICT_COUNT_
+};
+const char *kw_crosscheck_verdict_name(enum kw_crosscheck_verdict verdict);
+
+/* One rule's verdict on one cell, for all that came since it was last said. Pointers are borrowed. */
+struct kw_crosscheck {
+	const struct kw_cell *cell;
+	const char *rule;
+	enum kw_crosscheck_verdict verdict;
+	const char *words; /* what a person should conclude */
+	uint64_t count;	   /* of occurrences */
+	uint64_t first_boot_ns;
+	uint64_t last_boot_ns;
+	char claim_ids[2][40]; /* events of the first and the last; empty: none, or the same */
+	char host_ids[2][40];
+	const char *number_name; /* NULL: none */
+	int64_t number;
+	const struct kw_state *state; /* of the cell's cgroup, at the last; NULL: not looked at */
+};
+
+/* A guest that has said nothing for longer than its window, or speaks again. */
+struct kw_silence {
+	const struct kw_cell *cell;
+	bool is_over;
+	uint64_t window_ns;
+	uint64_t since_boot_ns; /* its last frame, or its registration; 0: before this daemon */
+	uint64_t frames;	/* before that */
+	bool sends_heartbeats;
+	char frame_id[40];   /* the last frame before, or the one that ends it; empty: none */
+	char silence_id[40]; /* is_over: the event that said the silence */
+	/* What the host saw of it meanwhile. */
+	bool is_judged;	  /* false: it could not see the cell */
+	bool is_silenced; /* it saw the cell work, or heartbeats were promised */
+	bool cpu_known;
+	uint64_t cpu_usec; /* used within cpu_span_ns */
+	uint64_t cpu_span_ns;
+	const struct kw_state *state; /* NULL: not seen */
+	const char *words;
+};
+
+/* How a guest's clock lies to the host's, as far as frames can tell (guestclock.c). */
+struct kw_guestclock_estimate {
+	int64_t offset_ns; /* host CLOCK_BOOTTIME = guest CLOCK_MONOTONIC + this */
+	uint64_t error_ns; /* how far that may be off: one frame in a thousand is further */
+	uint64_t delay_ns; /* how long this frame was on its way, by this offset */
+};
+
 struct kw_finding {
 	enum kw_finding_kind kind;
 	const struct kw_attributed *attributed; /* borrowed; NULL for findings of time alone */
@@ -272,6 +328,9 @@ struct kw_finding {
 	const struct kw_account_part *account;
 	/* OOM_KILL: the KW_FINDING_COUNTER_KILL that has counted this kill already; empty: none */
 	char of_event_id[40];
+	const struct kw_crosscheck *crosscheck;
+	const struct kw_silence *silence;
+	const struct kw_guestclock_estimate *guest_clock; /* GUEST; NULL: not known yet */
 };
 
 /* Takes a finding: signs and appends it before it returns. 0; 1: an event of that id stands in the
@@ -280,6 +339,8 @@ typedef int (*kw_finding_fn)(void *context, const struct kw_finding *finding);
 /* Reads the three files of a cgroup now; the daemon's. 0, -ENOENT when it is gone, -errno. */
 typedef int (*kw_reader_fn)(void *context, const char *path, struct kw_reading *ret_reading);
 
+/* Reads what a cgroup is like now; the daemon's. 0 (also when it is gone) or -errno. */
+typedef int (*kw_state_fn)(void *context, const char *path, struct kw_state *ret_state);
 /* The last minute of a cgroup's memory.current; the daemon's. 0, -ENODATA: not known. */
 typedef int (*kw_history_fn)(void *context, const char *path, struct kw_history *ret_history);
 
@@ -292,6 +353,8 @@ struct kw_reconcile_options {
 	uint64_t settle_ns; /* an incident settles this long after its end; default 200 ms, ≤ 2 s */
 	kw_finding_fn finding;
 	kw_reader_fn reader;
+	kw_state_fn state;     /* NULL: nothing is looked at */
+	uint64_t silence_ns;   /* a guest that says nothing for longer is told of; 0: none is */
 	kw_history_fn history; /* may be NULL */
 	void *context;
 	bool memory_localevents; /* cgroup2 is mounted so: a limit owner's memory.events leaves out what
@@ -315,6 +378,21 @@ int kw_reconcile_resume(struct kw_reconcile *reconcile, const char *incident_id,
 
 /* 0, or the finding callback's error: then the observation is not finished. */
 int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed)
+	kw_must_check;
+/* The finding was said, in an event of this id: what verdicts refer to. For whoever takes findings, from
+ * inside its callback. */
+void kw_reconcile_said(struct kw_reconcile *reconcile, const struct kw_finding *finding,
+		       const char *event_id);
+/* A cell was registered (KW_CELL_ADDED: its window of silence begins) or is no longer. */
+void kw_reconcile_cell(struct kw_reconcile *reconcile, enum kw_cell_change change,
+		       const struct kw_cell *cell, uint64_t now_boot_ns);
+/* Every stall by cpu.max is observed from now on: that none was is evidence. */
+void kw_reconcile_sees_throttling(struct kw_reconcile *reconcile);
+/* A daemon before this one, in the same boot, said the silence of this cell and run at boot_ns, in the
+ * event event_id, and not its end: it is not said again. Called before the cell is registered. 0 or
+ * -ENOMEM. */
+int kw_reconcile_resume_silence(struct kw_reconcile *reconcile, const char *cell_id,
+				const char *run_id, const char *event_id, uint64_t boot_ns)
 	kw_must_check;
 /* Boot time at which kw_reconcile_due() wants to be called; UINT64_MAX: never. */
 uint64_t kw_reconcile_deadline(const struct kw_reconcile *reconcile);

@@ -48,6 +48,8 @@ struct kw_earlier_kill {
 struct kw_gap_counts; /* throttle.c */
 int kw_throttle_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
 
+struct kw_claims; /* witness.h */
+
 /* pids.c */
 int kw_pids_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
 
@@ -67,6 +69,7 @@ struct kw_reconcile {
 	struct kw_earlier_kill *earlier; /* at most KW_LEDGER_TAIL_LINES */
 	size_t earlier_count;
 	struct kw_reading reading; /* scratch: too large for a stack frame */
+	struct kw_claims *claims;
 };
 
 /* reconcile.c: says a finding that may move a counter's book. 0, or the finding callback's error. */
