@@ -44,6 +44,10 @@ struct kw_cell {
 	char cgroup_path[KW_PATH_MAX]; /* below the cgroup root, "/" first; empty: none */
 	char vsock_uds_base[108];      /* empty: none */
 	uint32_t vsock_cid;	       /* 0: none */
+	bool has_uds_uid; /* who may connect to the socket, else the daemon's settings */
+	bool has_uds_gid;
+	uint32_t vsock_uds_uid;
+	uint32_t vsock_uds_gid;
 };
 
 struct kw_cells;

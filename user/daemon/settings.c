@@ -8,8 +8,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <ini.h>
 #include <kwitness/names.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -17,7 +19,16 @@
 #include "user/base/log.h"
 #include "user/base/text.h"
 
-enum value_type { TYPE_PATH, TYPE_PATH_OR_EMPTY, TYPE_TIER, TYPE_MILLISECONDS, TYPE_BYTES };
+enum value_type {
+	TYPE_PATH,
+	TYPE_PATH_OR_EMPTY,
+	TYPE_TIER,
+	TYPE_MILLISECONDS,
+	TYPE_BYTES,
+	TYPE_USER,
+	TYPE_GROUP,
+	TYPE_MODE,
+};
 
 struct setting {
 	const char *section;
@@ -45,6 +56,9 @@ static const struct setting settings_table[] = {
 	  3600000 },
 	/* An incident must be told within 2 s. */
 	{ "daemon", "settle-ms", TYPE_MILLISECONDS, AT(settle_ns), "200", 10, 2000 },
+	{ "guests", "socket-user", TYPE_USER, AT(socket_access.uid), "", 0, 0 },
+	{ "guests", "socket-group", TYPE_GROUP, AT(socket_access.gid), "", 0, 0 },
+	{ "guests", "socket-mode", TYPE_MODE, AT(socket_access.mode), "0600", 0, 0777 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 };
 
@@ -88,6 +102,51 @@ static int set_number(uint64_t *target, const struct setting *setting, const cha
 	return 0;
 }
 
+_Static_assert(sizeof(uid_t) == 4 && sizeof(gid_t) == 4 && sizeof(mode_t) == 4, "settings layout");
+
+/* A user's or group's name, or its number; empty: none. Read at start only: it may ask a name service. */
+static int set_owner(uint32_t *target, enum value_type type, const char *value)
+{
+	const struct passwd *user = NULL;
+	const struct group *group = NULL;
+	uint64_t number;
+
+	if (value[0] == '\0') {
+		*target = UINT32_MAX;
+		return 0;
+	}
+	if (kw_text_parse_u64(value, strlen(value), &number) == 0) {
+		/* -1 means none to chown(2). */
+		if (number >= UINT32_MAX)
+			return -EINVAL;
+		*target = (uint32_t)number;
+		return 0;
+	}
+	if (type == TYPE_USER)
+		user = getpwnam(value);
+	else
+		group = getgrnam(value);
+	if (!user && !group)
+		return -EINVAL;
+	*target = user ? user->pw_uid : group->gr_gid;
+	return 0;
+}
+
+static int set_mode(mode_t *target, const struct setting *setting, const char *value)
+{
+	mode_t mode = 0;
+
+	for (const char *c = value; *c; c++) {
+		if (*c < '0' || *c > '7' || mode > setting->maximum)
+			return -EINVAL;
+		mode = mode * 8 + (mode_t)(*c - '0');
+	}
+	if (value[0] == '\0' || mode > setting->maximum)
+		return -EINVAL;
+	*target = mode;
+	return 0;
+}
+
 static int apply(struct kw_settings *settings, const struct setting *setting, const char *value)
 {
 	void *target = (char *)settings + setting->offset;
@@ -102,6 +161,11 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 	case TYPE_MILLISECONDS:
 	case TYPE_BYTES:
 		return set_number(target, setting, value);
+	case TYPE_USER:
+	case TYPE_GROUP:
+		return set_owner(target, setting->type, value);
+	case TYPE_MODE:
+		return set_mode(target, setting, value);
 	default:
 		kw_unreachable();
 	}
@@ -269,6 +333,15 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 		printf("%llu\n", (unsigned long long)(setting->type == TYPE_MILLISECONDS
 							      ? number / KW_NSEC_PER_MSEC
 							      : number));
+		return;
+	case TYPE_USER:
+	case TYPE_GROUP:
+		if (*(const uint32_t *)source != UINT32_MAX)
+			printf("%u", *(const uint32_t *)source);
+		putchar('\n');
+		return;
+	case TYPE_MODE:
+		printf("%04o\n", *(const mode_t *)source);
 		return;
 	default:
 		kw_unreachable();

@@ -228,12 +228,15 @@ int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings)
 	const struct rlimit no_core = { 0, 0 };
 	int r;
 
-	*daemon = (struct kw_daemon){
-		.settings = settings, .clock = &kw_clock_system, .record_fd = -1, .stdout_pidfd = -1
-	};
+	*daemon = (struct kw_daemon){ .settings = settings,
+				      .clock = &kw_clock_system,
+				      .record_fd = -1,
+				      .stdout_pidfd = -1,
+				      .activation = { .vsock_fd = -1 } };
 	/* A core file would hold the key. */
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return kw_log_error(-errno, "cannot forbid core files");
+	kw_activation_open(&daemon->activation);
 	r = identify(daemon);
 	if (r == 0)
 		r = open_key(daemon);
@@ -251,6 +254,7 @@ void kw_shutdown(struct kw_daemon *daemon)
 	sd_event_source_unref(daemon->deadline_source);
 	sd_event_source_unref(daemon->housekeeping_source);
 	kw_gatelink_free(daemon->gate);
+	kw_activation_close(&daemon->activation);
 	kw_hooks_free(daemon->hooks);
 	kw_pipeline_close(&daemon->pipeline);
 	kw_key_free(daemon->key);
