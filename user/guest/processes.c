@@ -115,6 +115,9 @@ static void on_fork(struct kw_processes *processes, const struct proc_event *eve
 	process->spawned_ns = now_ns;
 	process->due_ns = now_ns + SETTLE_NS;
 	kw_procscan_comm(pid, process->comm);
+	/* Gone already: it has the name that its parent had when it forked. */
+	if (!process->comm[0])
+		kw_procscan_comm(process->ppid, process->comm);
 	processes->held++;
 	if (process == &unknown)
 		tell_spawned(processes, process, false, queue);
