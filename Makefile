@@ -24,9 +24,9 @@ say    = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 
 # ---- what this machine must have: the one list that README, CI and demo use ----
 PACKAGES_BUILD := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev \
-	libsodium-dev libgcrypt20-dev libsystemd-dev libcbor-dev libinih-dev libseccomp-dev libcap-ng-dev uthash-dev
+	libsodium-dev libgcrypt20-dev libsystemd-dev libcbor-dev libinih-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev uthash-dev
 PACKAGES_TEST := util-linux procps libcmocka-dev libclang-rt-14-dev qemu-system-x86 qemu-system-common busybox-static jq openssl \
-	nodejs valgrind xz-utils
+	nodejs valgrind xz-utils curl
 PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck codespell mandoc
 PACKAGES_BENCH := libbpf-tools coreutils
 PACKAGES ?= $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_LINT)
@@ -51,11 +51,11 @@ LIBS_attest    := $(call pkg,libsodium jansson libgcrypt)
 LIBS_deliver   := $(call pkg,jansson libsodium) -lpthread
 LIBS_verify    := $(call pkg,libsodium jansson)
 LIBS_gate      := $(call pkg,libcbor libseccomp libcap-ng)
-LIBS_daemon    := $(call pkg,libsystemd) -linih
+LIBS_daemon    := $(call pkg,libsystemd libseccomp libcap-ng libmicrohttpd jansson) -linih
 
 # ---- rooms, in the order in which data moves ----
 ROOMS := base capture attribute reconcile attest deliver
-SIDE_ROOMS := verify gate guest
+SIDE_ROOMS := verify gate guest daemon
 src  = $(sort $(wildcard user/$(1)/*.c))
 objs = $(patsubst %.c,$(B)/obj/%.o,$(1))
 room_src = $(filter-out %/main.c,$(call src,$(1)))
@@ -99,7 +99,7 @@ FORCE:
 # One clear sentence when a library is missing, instead of a page of compiler errors.
 $(B)/.libraries: Makefile
 	@mkdir -p $(@D)
-	@for l in libbpf jansson libsodium libgcrypt libsystemd libcbor libseccomp libcap-ng; do \
+	@for l in libbpf jansson libsodium libgcrypt libsystemd libcbor libseccomp libcap-ng libmicrohttpd; do \
 	  $(PKG_CONFIG) --exists $$l || { echo "kwitness needs $$l (development files): run 'make deps'" >&2; exit 1; }; done
 	@touch $@
 
@@ -175,7 +175,8 @@ earlier_verify    := verify attest reconcile attribute capture base
 earlier_gate      := gate base
 # The agent's frames are read by the gate's decoder, which is what they are for.
 earlier_guest     := guest gate base
-libs_of = $(LIBS_deliver) $(LIBS_attest) $(LIBS_attribute) $(LIBS_capture) $(LIBS_gate)
+earlier_daemon    := daemon deliver attest reconcile attribute capture base
+libs_of = $(LIBS_daemon) $(LIBS_deliver) $(LIBS_attest) $(LIBS_attribute) $(LIBS_capture) $(LIBS_gate)
 
 # A unit test links its own room whole and the earlier ones: a call into a later room does not link.
 define unit_rule
@@ -201,7 +202,7 @@ stage-unit:
 FAST_STAGES := guards unit
 ALL_STAGES  := $(FAST_STAGES)
 
--include $(sort $(wildcard tests/*/rules.mk))
+-include user/dist/rules.mk $(sort $(wildcard tests/*/rules.mk))
 
 .PHONY: check check-fast
 check: deps all ## every test, virtual machines included (installs what it lacks)

@@ -138,6 +138,9 @@
 /* Cgroups whose paths are remembered past their rmdir. At the cap: the longest unused is forgotten. */
 #define KW_CGROUPS_REMEMBERED_MAX 16384
 
+/* Containers whose names are remembered. At the cap: the oldest is forgotten, and looked up again. */
+#define KW_CONTAINERS_REMEMBERED_MAX 256
+
 /* Keys of one flat key-value file (memory.events has 9, cpu.stat about 20). Above: refused. */
 #define KW_FLAT_KEYS_MAX 64
 #define KW_FLAT_KEY_BYTES 48
@@ -174,3 +177,53 @@
  * made durable. A verifier remembers so many leaf hashes (128 KiB). Above: the daemon begins a new one.
  */
 #define KW_CHECKPOINT_LAG_MAX 4096
+
+/* Units, and cells, whose OOM kills are counted by name for metrics. At the cap: the rest is one counter. */
+#define KW_TALLY_LABELS_MAX 1024
+
+/* Connections to the status socket at one time. At the cap: the new one is refused. */
+#define KW_HTTP_CONNECTIONS_MAX 16
+
+/* A metrics or status page: about 1,024 labels of 256 bytes, twice. Above: 500 Internal Server Error. */
+#define KW_HTTP_PAGE_MAX (2 * 1024 * 1024)
+
+/*
+ * Cgroups whose counters are polled, about 300 bytes each. At the cap: those that are met later are not
+ * read, counted in kw_sweep_totals.refused, and declared in a gap; the walk of each minute tries again.
+ */
+#define KW_SWEEP_CGROUPS_MAX 32768
+
+/*
+ * Descriptors that the poller keeps open, five a cgroup: so 1,638 cgroups. The kernel keeps a page and
+ * about half a kilobyte for each (fs/seq_file.c), which is charged to the daemon's own cgroup: 37 MiB at
+ * the cap. RLIMIT_NOFILE may make it less. At the cap: the other cgroups' files are opened, read and
+ * closed each time; those whose counters move take over the descriptors of those whose do not.
+ */
+#define KW_SWEEP_DESCRIPTORS_MAX 8192
+
+/* Descriptors that the rest of the daemon may need below RLIMIT_NOFILE: cells' sockets, BPF, the ledger. */
+#define KW_SWEEP_DESCRIPTORS_RESERVED 512
+
+/*
+ * One turn of the poller: so many cgroups, directory blocks or notifications, or so much time, whatever is
+ * reached first. Above: the rest waits for the next turn, after whatever is more urgent.
+ */
+#define KW_SWEEP_TURN_STEPS 256
+#define KW_SWEEP_TURN_NS 2000000ULL
+
+/*
+ * Rounds from one walk over all directories to the next; in between inotify tells what is new. A directory
+ * that has no watch is looked at in every round.
+ */
+#define KW_SWEEP_WALK_ROUNDS 12
+
+/* Patterns in [poller] cgroups. Above: the configuration is refused. */
+#define KW_SWEEP_GLOBS_MAX 16
+
+/*
+ * The last minute of memory.current: samples, time between two, cgroups of which it is kept (80 bytes
+ * each). At the cap: cgroups that are met later have none, and their incidents no `history`.
+ */
+#define KW_HISTORY_SAMPLES 12
+#define KW_HISTORY_EVERY_NS 5000000000ULL
+#define KW_HISTORIES_MAX 4096

@@ -30,9 +30,12 @@ enum kw_exit {
 #define KW_PATH_LEDGER "/var/lib/kwitness/ledger"
 #define KW_PATH_RUNTIME "/run/kwitness"
 #define KW_PATH_CELLS "/run/kwitness/cells.d"
+#define KW_HTTP_SOCKET "http.sock" /* in the runtime directory */
 #define KW_PATH_PINS "/sys/fs/bpf/kwitness"
 #define KW_PATH_CGROUP_ROOT "/sys/fs/cgroup"
+/* systemd decrypts the first; the second is for hosts that cannot (a unit can ask for both, under two names). */
 #define KW_CREDENTIAL_KEY "kwitness.key"
+#define KW_CREDENTIAL_KEY_PLAIN "kwitness.key.plain"
 
 /* CellOS: the guest agent connects to CID 2, this port; Firecracker makes it <base>_9001. */
 #define KW_GUEST_PORT 9001

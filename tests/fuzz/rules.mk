@@ -12,12 +12,14 @@ FUZZ_SRC_cell         := user/attribute/cells_parse.c $(fuzz_base)
 FUZZ_SRC_cgroup_path  := user/attribute/units.c user/attribute/pods.c user/attribute/path.c
 FUZZ_SRC_record       := user/capture/record.c $(fuzz_base)
 FUZZ_SRC_flat         := user/capture/counters.c $(fuzz_base)
+FUZZ_SRC_counts       := user/capture/counts.c user/capture/counters.c $(fuzz_base)
 FUZZ_SRC_keyring      := $(fuzz_verify)
 FUZZ_SRC_ledger_line  := $(fuzz_verify)
 FUZZ_SRC_proof        := $(fuzz_verify)
 FUZZ_SRC_jcs          := $(fuzz_verify)
 
 # Seeds: golden vectors where there are some, and tests/fuzz/corpus/<input>.
+FUZZ_SEEDS_counts := tests/fuzz/corpus/flat
 FUZZ_SEEDS_frame := tests/vectors/frames
 FUZZ_SEEDS_claim := tests/vectors/frames
 

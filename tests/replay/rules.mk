@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Replay: recordings of real kernels through the pipeline of the daemon (README.md).
 OBJCOPY ?= objcopy
-REPLAY_OBJ := $(call objs,$(sort $(wildcard tests/replay/*.c)) $(sort $(wildcard user/daemon/pipeline*.c)))
+REPLAY_OBJ := $(call objs,$(sort $(wildcard tests/replay/*.c)) $(sort $(wildcard user/daemon/pipeline*.c)) user/daemon/tally.c user/daemon/journal.c)
 # The verifier as others link it: nothing of it in sight but <kwitness/verify.h>.
 $(B)/replay/verify.o: $(B)/lib/verify.a
 	$(call say,LINK,$@)

@@ -45,6 +45,8 @@ struct sim {
 	struct kw_finding last_finding;
 	struct kw_gap last_gap;
 	uint64_t lost_sum;
+	const char *history_path; /* of the one cgroup whose last minute is known; NULL: none */
+	uint64_t history_last_ns;
 };
 
 /* One OOM as the kernel has it, and what of it is recorded. */
@@ -115,12 +117,25 @@ static inline int sim_read(void *context, const char *path, struct kw_reading *r
 	return -ENOENT;
 }
 
+static inline int sim_history(void *context, const char *path, struct kw_history *ret_history)
+{
+	const struct sim *sim = context;
+
+	if (!sim->history_path || strcmp(sim->history_path, path) != 0)
+		return -ENODATA;
+	*ret_history = (struct kw_history){ .last_boot_ns = sim->history_last_ns,
+					    .count = 1,
+					    .bytes = { 4096 } };
+	return 0;
+}
+
 static inline void sim_open_with(struct sim *sim, uint64_t settle_ns, bool localevents)
 {
 	struct kw_reconcile_options options = { .boot_id = SIM_BOOT_ID,
 						.settle_ns = settle_ns,
 						.finding = sim_finding,
 						.reader = sim_read,
+						.history = sim_history,
 						.context = sim,
 						.memory_localevents = localevents };
 

@@ -132,6 +132,23 @@ static void time_is_of_the_occurrence(void **state)
 	assert_true(event.time_real_ns == SAMPLE_REAL_NS + 3600ULL * 1000000000);
 }
 
+static void an_incident_tells_the_minute_before(void **state)
+{
+	struct kw_finding finding = sample_incident(&sample);
+
+	(void)state;
+	assert_int_equal(make(&finding), 0);
+	expect_not("\"history\"");
+	sample.incident.history_known = true;
+	sample.incident.history = (struct kw_history){
+		.interval_ms = 5000, .last_boot_ns = 77, .count = 2, .bytes = { 4096, 1ULL << 40 }
+	};
+	assert_int_equal(make(&finding), 0);
+	expect("\"history\":{\"intervalMs\":5000,\"lastBootNs\":77,\"memoryCurrent\":[4096,1099511627776]}");
+	sample.incident.history.count = UINT32_MAX; /* never more than there is room for */
+	assert_int_equal(make(&finding), 0);
+}
+
 static void an_incident_without_counters_says_so(void **state)
 {
 	struct kw_finding finding = sample_incident(&sample);
@@ -306,6 +323,7 @@ int main(void)
 		each(identifiers_that_readers_round_are_strings),
 		each(a_limit_that_is_none_is_max),
 		each(time_is_of_the_occurrence),
+		each(an_incident_tells_the_minute_before),
 		each(an_incident_without_counters_says_so),
 		each(an_unexplained_move_may_be_negative),
 		each(a_reading_is_cellos_s),

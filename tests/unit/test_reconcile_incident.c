@@ -428,6 +428,48 @@ static void test_mixed(void **state)
 	sim_close(&sim);
 }
 
+/* The limit owner's, from before: not the victim's, not one that goes on into the OOM, not the host's. */
+static void test_history(void **state)
+{
+	struct sim sim;
+	struct sim_oom oom = { .victims = 1, .exact = true };
+	int owner, victim;
+
+	(void)state;
+	sim_open(&sim);
+	owner = sim_cgroup(&sim, "/a", -1);
+	victim = sim_cgroup(&sim, "/a/b", owner);
+	oom.owner = owner;
+	oom.cgroup[0] = victim;
+	sim.history_path = "/a";
+	sim.history_last_ns = sim.now_ns - KW_NSEC_PER_SEC;
+	(void)sim_kill(&sim, &oom);
+	sim.history_path = NULL; /* removed before it settles */
+	sim_pass(&sim, SIM_SETTLED);
+	assert_true(sim.last.history_known);
+	assert_int_equal(sim.last.history.bytes[0], 4096);
+
+	sim.history_path = "/a/b";
+	(void)sim_kill(&sim, &oom);
+	sim_pass(&sim, SIM_SETTLED);
+	assert_false(sim.last.history_known);
+
+	sim.history_path = "/a";
+	sim.history_last_ns = sim.now_ns + KW_NSEC_PER_SEC;
+	(void)sim_kill(&sim, &oom);
+	sim_pass(&sim, SIM_SETTLED);
+	assert_false(sim.last.history_known);
+
+	sim.history_path = "/";
+	sim.history_last_ns = 1;
+	oom.owner = -1;
+	(void)sim_kill(&sim, &oom);
+	sim_pass(&sim, SIM_SETTLED);
+	assert_false(sim.last.history_known);
+	assert_int_equal(sim.incidents, 4);
+	sim_close(&sim);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -446,6 +488,7 @@ int main(void)
 		cmocka_unit_test(test_no_end),
 		cmocka_unit_test(test_tracepoint),
 		cmocka_unit_test(test_mixed),
+		cmocka_unit_test(test_history),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -1,6 +1,7 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # The reference agent, in the place of a guest: what it sees, and what it does when the host goes away.
+# Hundreds of processes under emulation: timeout: 600
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"
 
 base=$KW_TMP/fc.sock

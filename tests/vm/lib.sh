@@ -224,7 +224,7 @@ load_module() { # NAME
 }
 
 # ---- kwitness ----
-# One daemon a test, with a ledger, a key and a runtime directory of its own. A second start goes on with the same.
+# One daemon a test, in which a system call that is not on its list is fatal, with a ledger, a key and a runtime directory of its own. A second start goes on with the same.
 ledger=$KW_TMP/ledger
 keyring=$KW_TMP/keyring.json
 cells=$KW_TMP/cells
@@ -250,7 +250,7 @@ start_kwitnessd() { # [ARG]...; returns when it is ready
 	touch "$daemon_log"
 	kw_ready_before=$(kw_ready_lines)
 	"$KW_BUILD/kwitnessd" --ledger "$ledger" --key "$KW_TMP/key" --cells "$cells" --runtime "$runtime" \
-		--tier "${KW_TIER:-auto}" "$@" >>"$KW_OUT/daemon.stdout" 2>>"$daemon_log" </dev/null &
+		--tier "${KW_TIER:-auto}" --syscall-filter kill "$@" >>"$KW_OUT/daemon.stdout" 2>>"$daemon_log" </dev/null &
 	kwitnessd_pid=$!
 	if ! wait_for 60 kw_ready_or_dead; then
 		diag 'kwitnessd is not ready after 60 s'

@@ -14,3 +14,10 @@ stage-vm: vm-programs
 	@mkdir -p $(BUILD)/results; set -o pipefail; tests/vm/run | tee $(BUILD)/vm.tap; status=$$?; \
 	tail -n 1 $(BUILD)/vm.tap > $(BUILD)/results/vm; exit $$status
 ALL_STAGES += vm
+
+# Drives the poller of every cgroup without the rest of the daemon.
+$(BUILD)/vm/victims/sweepdump: $(BUILD)/obj/tests/vm/sweepdump.o $(call room_libs,capture base)
+	$(call say,LINK,$@)
+	@mkdir -p $(@D)
+	$(Q)$(CC) $(ALLLDFLAGS) $^ $(LIBS_capture) -o $@
+vm-programs: $(BUILD)/vm/victims/sweepdump

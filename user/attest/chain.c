@@ -242,7 +242,7 @@ static int write_line(const struct kw_attest *attest, const struct stamp *stamp,
 /* The line of the event that was made. */
 static int finish_line(struct kw_attest *attest, const char *event_id, struct kw_bytes *line)
 {
-	struct stamp stamp;
+	struct stamp stamp = { .sequence = "" };
 	int r;
 
 	if (kw_bytes_error(&attest->event.subject) < 0)

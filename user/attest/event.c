@@ -88,6 +88,7 @@ void kw_event_member_cgroup(struct kw_json *json, const char *key, const struct 
 	kw_json_member_string(json, "cellId", cgroup->cell_id);
 	if (cgroup->v1)
 		kw_json_member_u64(json, "cgroupVersion", 1);
+	kw_json_member_string(json, "container", cgroup->container);
 	kw_json_member_string(json, "containerId", cgroup->container_id);
 	if (cgroup->id) {
 		kw_json_key(json, "id");
@@ -96,6 +97,8 @@ void kw_event_member_cgroup(struct kw_json *json, const char *key, const struct 
 	kw_json_member_foreign(json, "path", cgroup->path, sizeof(cgroup->path));
 	if (cgroup->truncated)
 		kw_json_member_bool(json, "pathTruncated", true);
+	kw_json_member_string(json, "podName", cgroup->pod_name);
+	kw_json_member_string(json, "podNamespace", cgroup->pod_namespace);
 	kw_json_member_foreign(json, "podUid", cgroup->pod_uid, sizeof(cgroup->pod_uid));
 	kw_json_member_string(json, "qos", cgroup->qos);
 	kw_json_member_string(json, "runtime", cgroup->runtime);

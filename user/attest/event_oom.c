@@ -94,6 +94,25 @@ static void member_counters(struct kw_json *json, const struct kw_incident *inci
 	kw_json_end_object(json);
 }
 
+/* The limit owner's memory.current, oldest first. */
+static void member_history(struct kw_json *json, const struct kw_incident *incident)
+{
+	const struct kw_history *history = &incident->history;
+
+	if (!incident->history_known)
+		return;
+	kw_json_key(json, "history");
+	kw_json_object(json);
+	kw_json_member_u64(json, "intervalMs", history->interval_ms);
+	kw_json_member_u64(json, "lastBootNs", history->last_boot_ns);
+	kw_json_key(json, "memoryCurrent");
+	kw_json_array(json);
+	for (uint32_t i = 0; i < history->count && i < KW_HISTORY_SAMPLES; i++)
+		kw_json_u64(json, history->bytes[i]);
+	kw_json_end_array(json);
+	kw_json_end_object(json);
+}
+
 static void member_verdict(struct kw_json *json, const struct kw_incident *incident)
 {
 	kw_json_key(json, "verdict");
@@ -135,6 +154,7 @@ static void incident_members(struct kw_json *json, const struct kw_finding *find
 	kw_json_member_nonzero(json, "endBootNs", incident->end_boot_ns);
 	if (owner_known)
 		kw_json_member_bool(json, "groupKill", incident->oom.flags & KW_OOM_GROUP_KILL);
+	member_history(json, incident);
 	kw_json_member_string(json, "hook", kw_hook_name(incident->hook));
 	kw_event_member_received(json, finding, clock);
 	kw_json_member_string(json, "incident", incident->id);

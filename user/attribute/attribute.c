@@ -12,11 +12,13 @@
 #include <string.h>
 
 #include "user/attribute/cgroups.h"
+#include "user/attribute/containers.h"
 #include "user/base/cleanup.h"
 
 struct kw_attribute {
 	const struct kw_cells *cells; /* may be NULL */
 	struct kw_cgroups *cgroups;
+	struct kw_containers *containers;
 };
 
 static const struct kw_cell *cell_of_path(const struct kw_attribute *attribute, const char *path)
@@ -73,6 +75,9 @@ static void identify_oom(struct kw_attribute *attribute, const struct kw_oom_con
 	if (oom->flags & KW_OOM_OWNER_KNOWN)
 		identify(attribute, &oom->owner, &attributed->owner);
 	identify(attribute, &oom->trigger_cgroup, &attributed->trigger);
+	kw_containers_name(attribute->containers, &attributed->owner);
+	kw_containers_name(attribute->containers, &attributed->trigger);
+	kw_containers_name(attribute->containers, &attributed->victim);
 }
 
 static void set_cell(struct kw_attributed *attributed, const struct kw_cell *cell)
@@ -93,6 +98,12 @@ static void set_cell_of(const struct kw_attribute *attribute, const struct kw_id
 
 int kw_attribute_open(const struct kw_cells *cells, struct kw_attribute **ret_attribute)
 {
+	return kw_attribute_open_below("/", cells, ret_attribute);
+}
+
+int kw_attribute_open_below(const char *root, const struct kw_cells *cells,
+			    struct kw_attribute **ret_attribute)
+{
 	cleanup(kw_attribute_freep) struct kw_attribute *attribute = calloc(1, sizeof(*attribute));
 	int r;
 
@@ -100,6 +111,8 @@ int kw_attribute_open(const struct kw_cells *cells, struct kw_attribute **ret_at
 		return -ENOMEM;
 	attribute->cells = cells;
 	r = kw_cgroups_new(&attribute->cgroups);
+	if (r == 0)
+		r = kw_containers_new(root, &attribute->containers);
 	if (r < 0)
 		return r;
 	*ret_attribute = take_ptr(attribute);
@@ -111,6 +124,7 @@ void kw_attribute_free(struct kw_attribute *attribute)
 	if (!attribute)
 		return;
 	kw_cgroups_free(attribute->cgroups);
+	kw_containers_free(attribute->containers);
 	free(attribute);
 }
 

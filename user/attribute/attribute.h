@@ -27,6 +27,10 @@ struct kw_identity {
 	char runtime[16];      /* docker, containerd, cri-o, podman */
 	char pod_uid[40];
 	char qos[12]; /* guaranteed, burstable, besteffort */
+	/* From files of the kubelet and the engines (containers.c); in findings of OOMs only. */
+	char container[128];
+	char pod_name[254]; /* DNS subdomain, RFC 1123 */
+	char pod_namespace[64];
 	char cell_id[KW_CELL_ID_MAX + 1];
 };
 
@@ -96,6 +100,9 @@ struct kw_attribute;
 /* cells: borrowed, outlives the object; may be NULL. */
 int kw_attribute_open(const struct kw_cells *cells, struct kw_attribute **ret_attribute)
 	kw_must_check;
+/* The same with another place than "/" to look for the names of containers in: for tests. */
+int kw_attribute_open_below(const char *root, const struct kw_cells *cells,
+			    struct kw_attribute **ret_attribute) kw_must_check;
 void kw_attribute_free(struct kw_attribute *attribute);
 KW_DEFINE_CLEANUP(struct kw_attribute *, kw_attribute_free)
 /* Fills ret_attributed, which borrows observation. Never fails: unknown stays absent. */

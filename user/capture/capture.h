@@ -17,6 +17,7 @@
 #include <sys/types.h>
 
 #include <kwitness/gate.h>
+#include <kwitness/limits.h>
 #include <kwitness/record.h>
 
 #include "user/base/bytes.h"
@@ -129,6 +130,27 @@ enum kw_counter {
 	KW_COUNTER_COUNT_
 };
 
+/* Files that the counters stand in, in the order in which they are read. */
+enum kw_counts_file {
+	KW_COUNTS_MEMORY_EVENTS,
+	KW_COUNTS_MEMORY_EVENTS_LOCAL,
+	KW_COUNTS_CPU_STAT,
+	KW_COUNTS_PIDS_EVENTS,
+	KW_COUNTS_PIDS_EVENTS_LOCAL,
+	KW_COUNTS_FILE_COUNT_
+};
+/* "memory.events.local" … */
+const char *kw_counts_file_name(enum kw_counts_file file);
+/* Bits (1 << counter) of all counters of a file. */
+uint32_t kw_counts_mask(enum kw_counts_file file);
+/* File and key of a counter: "memory.events", "oom_kill". */
+const char *kw_counter_source(enum kw_counter counter, const char **ret_key);
+/* Text of a file to values[KW_COUNTER_COUNT_] and their bits in known; those of other files are left
+ * alone, keys that are not there become unknown. Lines are read as kw_counters_parse() reads them. 0, or
+ * -EBADMSG: the document is refused and nothing was changed. Pure. */
+int kw_counts_parse(enum kw_counts_file file, const char *text, size_t length, uint64_t *values,
+		    uint32_t *known) kw_must_check;
+
 /* What the files of one cgroup said at one time. */
 struct kw_counts {
 	uint64_t
@@ -216,6 +238,129 @@ int kw_poller_read_due(struct kw_poller *poller, unsigned int limit, kw_observat
 /* Reads one cgroup now, whether it is polled or not; for the room that asks. As kw_counters_read(). */
 int kw_poller_read_now(struct kw_poller *poller, const char *path, struct kw_reading *ret_reading)
 	kw_must_check;
+
+/* ---- mounts.c: how cgroup v2 is mounted ---- */
+
+struct kw_cgroup_mount {
+	bool found;		 /* there is a cgroup2 mount */
+	bool memory_localevents; /* memory.events means what memory.events.local does */
+	bool pids_localevents;	 /* pids.events likewise (6.11) */
+};
+/* Reads a mountinfo file ("/proc/self/mountinfo"; proc(5)). Options of the superblock are those of the
+ * hierarchy, wherever it is mounted. 0 or -errno. */
+int kw_cgroup_mount_read(const char *path, struct kw_cgroup_mount *ret_mount) kw_must_check;
+
+/* ---- sweep.c: the counters of every cgroup of the host ---- */
+
+/*
+ * Finds every cgroup below the root by itself and reads its counters: at once when inotify tells that
+ * memory.events or pids.events was modified, and in rounds. What is news becomes KW_OBSERVATION_COUNTS:
+ * a cgroup seen first, an event counter that moved (all but usage_usec and nr_periods), a cgroup that is
+ * gone. An observation that the callback does not finish is given again at the next call, never dropped.
+ * A directory made anew under an old name is another cgroup: the old one is gone, then the new one is first.
+ * Each call does a bounded piece of work and returns; the caller calls again.
+ */
+struct kw_sweep;
+
+struct kw_sweep_options {
+	const char *root_path; /* where cgroup v2 is mounted; need not exist */
+	const char *globs;     /* of paths to read, separated by blanks; "*": all, "": none */
+	uint32_t descriptors;  /* that may be kept open for reading */
+	const struct kw_clock *clock;
+	/* Whether the last minute of memory.current is wanted though there is no limit; may be NULL. */
+	bool (*is_followed)(void *context, const char *path);
+	void *context;
+};
+/* 0, -EINVAL (too many or too long globs), -ENOMEM, or -errno of inotify. */
+int kw_sweep_open(const struct kw_sweep_options *options, struct kw_sweep **ret_sweep)
+	kw_must_check;
+void kw_sweep_free(struct kw_sweep *sweep);
+KW_DEFINE_CLEANUP(struct kw_sweep *, kw_sweep_free)
+/* inotify descriptor, for the loop. */
+int kw_sweep_fd(const struct kw_sweep *sweep);
+/* Every cgroup is due once more. */
+void kw_sweep_begin_round(struct kw_sweep *sweep);
+/* Takes what inotify has and reads those cgroups. 1: there is more to do; 0: not now; or the callback's
+ * error: then call again when it may succeed. */
+int kw_sweep_notified(struct kw_sweep *sweep, kw_observation_fn callback, void *context)
+	kw_must_check;
+/* A slice of the round: reads, and looks for cgroups that are not known yet. As kw_sweep_notified(). */
+int kw_sweep_turn(struct kw_sweep *sweep, kw_observation_fn callback, void *context) kw_must_check;
+/* What another witness saw: the cgroup at path (below the root, "/" first) was made, or removed. It is
+ * looked at in the next kw_sweep_notified(). */
+void kw_sweep_appeared(struct kw_sweep *sweep, const char *path);
+void kw_sweep_went(struct kw_sweep *sweep, const char *path);
+
+/* How it goes; counts since the start unless they say "now". */
+struct kw_sweep_totals {
+	uint32_t cgroups;      /* now */
+	uint32_t read_kept;    /* now: read over kept descriptors */
+	uint32_t not_notified; /* now: no inotify watch, polled only */
+	uint32_t descriptors;  /* now */
+	uint32_t known;	       /* counters that any cgroup has had: what this kernel counts */
+	uint64_t refused;      /* cgroups beyond KW_SWEEP_CGROUPS_MAX, each time one is met */
+	uint64_t too_long;     /* paths beyond KW_PATH_MAX */
+	uint64_t malformed;    /* files whose text was refused */
+	uint64_t overflows;    /* of inotify's queue: everything was read anew */
+	uint64_t readings;
+	uint64_t rounds; /* that came to their end */
+};
+void kw_sweep_totals(const struct kw_sweep *sweep, struct kw_sweep_totals *ret_totals);
+
+/* The last minute of a cgroup's memory.current, oldest first. */
+struct kw_history {
+	uint32_t interval_ms; /* between two samples, at least */
+	uint64_t last_boot_ns;
+	uint32_t count;
+	uint64_t bytes[KW_HISTORY_SAMPLES];
+};
+/* Of a cgroup with a memory limit, or one that is followed. 0; -ENODATA: none is kept. */
+int kw_sweep_history(const struct kw_sweep *sweep, const char *path, struct kw_history *ret_history)
+	kw_must_check;
+
+/* ---- context.c: how a cgroup stands now ---- */
+
+/* Pressure stall information of one resource (Documentation/accounting/psi.rst). */
+struct kw_pressure {
+	uint32_t some_avg10; /* hundredths of a percent */
+	uint32_t full_avg10;
+	uint64_t some_usec;
+	uint64_t full_usec;
+};
+
+enum kw_context_bit {
+	KW_CONTEXT_MEMORY_CURRENT = 1 << 0,
+	KW_CONTEXT_MEMORY_PEAK = 1 << 1,
+	KW_CONTEXT_MEMORY_MAX = 1 << 2,
+	KW_CONTEXT_MEMORY_HIGH = 1 << 3,
+	KW_CONTEXT_SWAP_CURRENT = 1 << 4,
+	KW_CONTEXT_SWAP_MAX = 1 << 5,
+	KW_CONTEXT_SWAP_HIGH = 1 << 6,
+	KW_CONTEXT_SWAP_PEAK = 1 << 7,
+	KW_CONTEXT_CPU_MAX = 1 << 8,
+	KW_CONTEXT_MEMORY_PRESSURE = 1 << 9,
+	KW_CONTEXT_CPU_PRESSURE = 1 << 10,
+};
+
+struct kw_cgroup_context {
+	uint32_t known; /* enum kw_context_bit; a file that is not there is not known */
+	uint64_t boot_ns;
+	uint64_t memory_current_bytes;
+	uint64_t memory_peak_bytes;
+	uint64_t memory_max_bytes; /* UINT64_MAX: "max", no limit; so below */
+	uint64_t memory_high_bytes;
+	uint64_t swap_current_bytes;
+	uint64_t swap_max_bytes;
+	uint64_t swap_high_bytes;
+	uint64_t swap_peak_bytes;
+	uint64_t cpu_quota_usec;
+	uint64_t cpu_period_usec;
+	struct kw_pressure memory_pressure;
+	struct kw_pressure cpu_pressure;
+};
+/* Reads the files of the cgroup at path now. 0, -ENOENT when it is gone, or -errno. */
+int kw_sweep_context(const struct kw_sweep *sweep, const char *path,
+		     struct kw_cgroup_context *ret_context) kw_must_check;
 
 /* ---- hooks.c, pins.c, ring.c: the BPF side ---- */
 

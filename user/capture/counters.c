@@ -4,7 +4,7 @@
  * and one of theirs say the same of the same bytes (docs/events.md, "host.v1.cgroup"): one bad line
  * refuses the whole document, because half a document is no evidence.
  */
-#include "user/capture/capture.h"
+#include "user/capture/counters.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -66,11 +66,11 @@ static int set_pair(struct kw_flat *flat, const char *key, size_t key_length, ui
 	return 0;
 }
 
-static int parse_line(const char *at, const char *end, struct kw_flat *flat)
+int kw_counters_take_pair(const char *at, const char *end, const char **ret_key,
+			  size_t *ret_key_length, uint64_t *ret_value)
 {
 	size_t key_length, value_length;
 	const char *key = take_token(&at, end, &key_length), *value;
-	uint64_t number;
 
 	if (key_length == 0)
 		return 0; /* blank line */
@@ -82,9 +82,21 @@ static int parse_line(const char *at, const char *end, struct kw_flat *flat)
 		value++;
 		value_length--;
 	}
-	if (kw_text_parse_u64(value, value_length, &number) < 0)
+	if (kw_text_parse_u64(value, value_length, ret_value) < 0)
 		return -EBADMSG;
-	return set_pair(flat, key, key_length, number);
+	*ret_key = key;
+	*ret_key_length = key_length;
+	return 1;
+}
+
+static int parse_line(const char *at, const char *end, struct kw_flat *flat)
+{
+	const char *key;
+	size_t key_length;
+	uint64_t number;
+	int r = kw_counters_take_pair(at, end, &key, &key_length, &number);
+
+	return r > 0 ? set_pair(flat, key, key_length, number) : r;
 }
 
 int kw_counters_parse(const char *text, size_t length, struct kw_flat *ret_flat)

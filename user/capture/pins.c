@@ -65,7 +65,7 @@ static int open_pin(const char *path, const char *prefix, const char *name)
 }
 
 /* A directory of ours on a bpffs: its entries may be unlinked without asking what they are. */
-static int open_directory(const char *path)
+static int open_directory(const char *path, bool *ret_is_ours)
 {
 	cleanup_close int fd = -1;
 	struct statfs file_system;
@@ -79,22 +79,26 @@ static int open_directory(const char *path)
 	if (file_system.f_type != BPF_FS_MAGIC)
 		return -EOPNOTSUPP;
 	/* a bpffs may be mounted for all to write: then the name can have been taken before us */
-	return status.st_uid == geteuid() ? take_fd(fd) : -EPERM;
+	*ret_is_ours = status.st_uid == geteuid();
+	return take_fd(fd);
 }
 
 int kw_pins_open(const char *path)
 {
 	cleanup_close int fd = -1;
 	bool is_new = mkdir(path, 0700) == 0;
+	bool is_ours = false;
 
 	if (!is_new && errno != EEXIST)
 		return -errno;
-	fd = open_directory(path);
+	fd = open_directory(path, &is_ours);
 	if (fd < 0) {
 		if (is_new)
 			(void)rmdir(path);
 		return take_fd(fd);
 	}
+	if (!is_ours)
+		return -EPERM;
 	if (fchmod(fd, 0700) < 0)
 		return -errno;
 	if (flock(fd, LOCK_EX | LOCK_NB) < 0)
@@ -207,13 +211,17 @@ int kw_pins_save(const char *path, struct bpf_object *object, const struct kw_pi
 
 int kw_pins_remove(const char *path)
 {
-	cleanup_close int fd = open_directory(path);
+	bool is_ours = false;
+	cleanup_close int fd = open_directory(path, &is_ours);
 	struct dirent *entry;
 	DIR *directory;
 	int failed = 0;
 
 	if (fd < 0)
 		return fd == -ENOENT ? 0 : fd;
+	/* root may end what another user's daemon left behind, though it would never adopt it */
+	if (!is_ours && geteuid() != 0)
+		return -EPERM;
 	directory = fdopendir(fd);
 	if (!directory)
 		return -errno;

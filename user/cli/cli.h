@@ -15,6 +15,7 @@ int kw_cli_keygen(int argc, char **argv);
 int kw_cli_prove(int argc, char **argv);
 int kw_cli_pubkey(int argc, char **argv);
 int kw_cli_sign(int argc, char **argv);
+int kw_cli_status(int argc, char **argv);
 int kw_cli_tail(int argc, char **argv);
 int kw_cli_verify(int argc, char **argv);
 

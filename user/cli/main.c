@@ -24,6 +24,7 @@ static const struct {
 	{ "prove", kw_cli_prove, "prove that one event stands in a ledger" },
 	{ "pubkey", kw_cli_pubkey, "print the keyring line of a private key" },
 	{ "sign", kw_cli_sign, "sign any CloudEvent" },
+	{ "status", kw_cli_status, "ask the daemon whether it works and everything adds up" },
 	{ "tail", kw_cli_tail, "read a ledger as it grows" },
 	{ "verify", kw_cli_verify, "check a ledger's signatures, chain and completeness" },
 };

@@ -8,6 +8,14 @@
 
 #include "user/daemon/pipeline.h"
 
+/* What happens to a system call that the daemon has no business making (privileges.c). */
+enum kw_syscall_filter {
+	KW_SYSCALL_FILTER_REFUSE, /* it fails with EPERM */
+	KW_SYSCALL_FILTER_KILL,	  /* the daemon ends: for tests of the list */
+	KW_SYSCALL_FILTER_OFF,
+	KW_SYSCALL_FILTER_COUNT_
+};
+
 /* What the command line and the configuration files say. Strings are owned. */
 struct kw_settings {
 	char *ledger;
@@ -17,12 +25,16 @@ struct kw_settings {
 	char *runtime;
 	char *pins;	   /* empty: pin nothing */
 	char *gate;	   /* path of kwitness-gate; empty: beside this program */
+	char *http;	   /* socket for status and metrics; empty: none */
 	char *record;	   /* file for raw records; empty: none */
 	enum kw_tier tier; /* best that may be tried */
 	uint64_t poll_interval_ns;
+	char *sweep_globs; /* empty: cgroups are not polled but for registered cells */
+	uint64_t sweep_interval_ns;
 	uint64_t settle_ns;
 	uint64_t segment_bytes;
 	struct kw_socket_access socket_access; /* of guests' sockets, where a cell does not say */
+	enum kw_syscall_filter syscall_filter;
 	bool to_stdout;
 	bool check_only;
 	bool detach;
@@ -42,6 +54,11 @@ int kw_settings_read(struct kw_settings *settings, const char *path, bool option
 		     const char *directory) kw_must_check;
 /* Prints the settings as a configuration file that reads back to the same. */
 void kw_settings_print(const struct kw_settings *settings);
+/* Takes over from fresh what may change while the daemon runs. Each key that differs is told through
+ * callback: is_live says whether it is in force now or needs a restart. */
+typedef void (*kw_setting_fn)(void *context, const char *section, const char *key, bool is_live);
+void kw_settings_take_live(struct kw_settings *settings, const struct kw_settings *fresh,
+			   kw_setting_fn callback, void *context);
 
 /* Fills settings from files and the command line. 0: go on; 1: done, *ret_exit says how. */
 int kw_options_parse(int argc, char **argv, struct kw_settings *settings, int *ret_exit)
@@ -62,14 +79,19 @@ void kw_activation_close(struct kw_activation *activation);
 int kw_activation_find(const struct kw_activation *activation, const char *cell_id);
 
 struct kw_daemon {
-	const struct kw_settings *settings;
+	struct kw_settings *settings; /* the main program's; reload.c changes it */
+	int argc;
+	char **argv;
 	const struct kw_clock *clock;
+	uint64_t start_real_ns;
 	char boot_id[40];
 	char source[96];
 
 	struct kw_hooks *hooks;
 	struct kw_gatelink *gate;
 	struct kw_activation activation;
+	struct kw_http *http;
+	struct kw_journal *journal;
 	struct kw_key *key;
 	struct kw_pipeline pipeline;
 	int record_fd;
@@ -80,6 +102,16 @@ struct kw_daemon {
 	sd_event_source *gate_source;
 	sd_event_source *deadline_source;
 	sd_event_source *housekeeping_source;
+	uint64_t watchdog_ns;	   /* between two pings; 0: systemd asked for none */
+	uint64_t watchdog_boot_ns; /* of the last one */
+	uint64_t watchdog_backlog_bytes;
+	sd_event_source *sweep_watch_source;
+	sd_event_source *sweep_round_source;
+	sd_event_source *sweep_slice_source;
+	bool sweep_is_paused;	 /* the ledger took no lines */
+	bool sweep_said_watches; /* each declared once */
+	bool sweep_said_refused;
+	bool sweep_said_too_long;
 	unsigned int gate_failures; /* in a row, for the back-off */
 	uint64_t gate_retry_boot_ns;
 };
@@ -87,11 +119,40 @@ struct kw_daemon {
 /* ---- startup.c ---- */
 
 /* Opens everything in the order that makes failures clear; logs what failed. 0 or -errno. */
-int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings) kw_must_check;
+int kw_startup(struct kw_daemon *daemon, struct kw_settings *settings) kw_must_check;
 /* Releases everything, in the opposite order. */
 void kw_shutdown(struct kw_daemon *daemon);
-/* Directory of this program, with its '/'; for the programs beside it. */
+/* Path of another program of ours: beside this one, or in the bin beside this one's sbin. */
 int kw_startup_beside(const char *name, char *ret_path, size_t size) kw_must_check;
+
+/* ---- privileges.c: what is given up once everything is open ---- */
+
+/* Gives up every capability that is not needed after the start, for good: no program that is started
+ * from here on gets any back. Then lets through only the system calls that the daemon makes. Logs what failed.
+ * 0 or -errno. */
+int kw_privileges_drop(enum kw_syscall_filter filter) kw_must_check;
+
+/* ---- watchdog.c: systemd's watchdog, fed by work that was done ---- */
+
+/* Learns whether systemd wants pings, and how often. */
+void kw_watchdog_start(struct kw_daemon *daemon);
+/* Pings when it is time and the rings are drained, or at least shorter than at the last turn: a loop that
+ * turns without reading them is as dead as one that hangs. */
+void kw_watchdog_turn(struct kw_daemon *daemon);
+
+/* ---- http.c: status and metrics for whoever may open the socket ---- */
+
+struct kw_http;
+/* Serves on settings->http (empty: nowhere). Without it the daemon works all the same: what failed is logged. */
+void kw_http_start(struct kw_daemon *daemon);
+/* A turn of housekeeping: connections that were slow are closed, events that came are sent. */
+void kw_http_turn(struct kw_daemon *daemon);
+void kw_http_free(struct kw_http *http);
+
+/* ---- reload.c ---- */
+
+/* SIGHUP: reads the configuration again and says what changed. A bad one changes nothing. */
+void kw_reload(struct kw_daemon *daemon);
 
 /* ---- cellwatch.c: what the registry's changes mean for the other rooms ---- */
 
@@ -113,6 +174,17 @@ void kw_gatekeeper_retry(struct kw_daemon *daemon);
 int kw_bulk_start(struct kw_daemon *daemon) kw_must_check;
 /* Asks once; returns how many records there were. */
 int kw_bulk_turn(struct kw_daemon *daemon);
+
+/* ---- sweeper.c: every cgroup's counters ---- */
+
+/* Opens the poller of every cgroup, into the pipeline; raises RLIMIT_NOFILE. Logs why not. 0 or -errno. */
+int kw_sweeper_open(struct kw_daemon *daemon) kw_must_check;
+/* Polls from now on. 0 or -errno. */
+int kw_sweeper_start(struct kw_daemon *daemon) kw_must_check;
+/* The ledger takes lines again, perhaps: tells what has waited. */
+void kw_sweeper_resume(struct kw_daemon *daemon);
+/* Releases the loop's sources. */
+void kw_sweeper_stop(struct kw_daemon *daemon);
 
 /* ---- loop.c ---- */
 

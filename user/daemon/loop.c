@@ -4,10 +4,11 @@
  * signals and the watchdog stand above evidence (a flood must not make the daemon unstoppable), and
  * evidence stands above guests and timers. Every source has a bound per turn.
  *
- *   −100  SIGTERM, SIGINT, watchdog       −30  gate, ≤ 64 messages
- *    −50  evidence ring, ≤ 64 records     −20  cells' inotify, drained
- *     10  incident deadlines               20  housekeeping: losses, polling, checkpoints
- *     15  bulk ring, polled
+ *   −100  SIGTERM, SIGINT, SIGHUP         −30  gate, ≤ 64 messages
+ *    −50  evidence ring, ≤ 64 records     −20  cells' inotify, drained; cgroups' inotify, ≤ 2 ms
+ *     10  incident deadlines, a round      20  housekeeping: losses, polling, checkpoints
+ *     15  bulk ring, polled                    a slice of the round of all cgroups, ≤ 2 ms
+ *                                          50  status and metrics
  */
 #include "user/daemon/daemon.h"
 
@@ -61,6 +62,14 @@ static int on_evidence(sd_event_source *source, int fd, uint32_t events, void *c
 	if (kw_hooks_consume(daemon->hooks, RECORDS_PER_TURN, kw_pipeline_observe,
 			     &daemon->pipeline) < 0)
 		return sd_event_source_set_enabled(source, SD_EVENT_OFF);
+	kw_watchdog_turn(daemon);
+	return 0;
+}
+
+static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
+{
+	(void)source, (void)info;
+	kw_reload(context);
 	return 0;
 }
 
@@ -91,6 +100,7 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 
 	if (r < 0)
 		return r;
+	kw_watchdog_turn(daemon);
 	if (kw_pipeline_ready(&daemon->pipeline) < 0)
 		return 0;
 	if (daemon->evidence_source)
@@ -99,25 +109,32 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 	if (r < 0 && daemon->pipeline.blocked == 0)
 		(void)kw_log_error(r, "cannot read the producers' loss counters");
 	kw_gatekeeper_retry(daemon);
+	kw_sweeper_resume(daemon);
 	kw_pipeline_poll(&daemon->pipeline);
 	kw_pipeline_checkpoint(&daemon->pipeline);
 	kw_ledger_request_sync(daemon->pipeline.ledger);
+	kw_http_turn(daemon);
 	return 0;
 }
 
 static int add_signals(struct kw_daemon *daemon)
 {
-	static const int signals[] = { SIGTERM, SIGINT };
+	/* Without a handler, sd-event ends the loop; the context is its exit code then. */
+	static const struct {
+		int number;
+		sd_event_signal_handler_t handler;
+	} signals[] = { { SIGTERM, NULL }, { SIGINT, NULL }, { SIGHUP, on_hangup } };
 	sigset_t mask;
 
 	(void)sigemptyset(&mask);
 	for (size_t i = 0; i < kw_array_size(signals); i++)
-		(void)sigaddset(&mask, signals[i]);
+		(void)sigaddset(&mask, signals[i].number);
 	if (sigprocmask(SIG_BLOCK, &mask, NULL) < 0)
 		return -errno;
 	for (size_t i = 0; i < kw_array_size(signals); i++) {
 		sd_event_source *source = NULL;
-		int r = sd_event_add_signal(daemon->event, &source, signals[i], NULL, NULL);
+		int r = sd_event_add_signal(daemon->event, &source, signals[i].number,
+					    signals[i].handler, signals[i].handler ? daemon : NULL);
 
 		if (r < 0)
 			return r;
@@ -128,7 +145,7 @@ static int add_signals(struct kw_daemon *daemon)
 		if (r < 0)
 			return r;
 	}
-	return sd_event_set_watchdog(daemon->event, true) < 0 ? -EINVAL : 0;
+	return 0;
 }
 
 static int add_io(struct kw_daemon *daemon, int fd, int64_t priority, const char *name,
@@ -183,6 +200,8 @@ static int add_sources(struct kw_daemon *daemon)
 	sd_event_source_unref(post);
 	if (r >= 0)
 		r = kw_bulk_start(daemon);
+	if (r >= 0)
+		r = kw_sweeper_start(daemon);
 	return r;
 }
 
@@ -285,8 +304,12 @@ int kw_loop_run(struct kw_daemon *daemon)
 		(void)kw_log_error(r, "cannot set up the event loop");
 		return KW_EXIT_FAIL;
 	}
+	if (kw_privileges_drop(daemon->settings->syscall_filter) < 0)
+		return KW_EXIT_FAIL;
+	kw_watchdog_start(daemon);
 	if (kw_gatekeeper_start(daemon) < 0)
 		return KW_EXIT_FAIL;
+	kw_http_start(daemon);
 	(void)on_cells(NULL, -1, 0, daemon);
 	/* The ring of programs that were replaced at this start wakes nobody any more. */
 	if (consume_backlog(daemon) < 0 && daemon->pipeline.blocked == 0)

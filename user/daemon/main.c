@@ -19,15 +19,18 @@ static int detach(const struct kw_settings *settings)
 	return KW_EXIT_OK;
 }
 
-static int run(const struct kw_settings *settings)
+static int run(struct kw_settings *settings, int argc, char **argv)
 {
 	struct kw_daemon daemon;
 	int code = KW_EXIT_FAIL;
 
 	/* A consumer of stdout that goes away must be an error code, not the end of the daemon. */
 	(void)signal(SIGPIPE, SIG_IGN);
-	if (kw_startup(&daemon, settings) == 0)
+	if (kw_startup(&daemon, settings) == 0) {
+		daemon.argc = argc;
+		daemon.argv = argv;
 		code = kw_loop_run(&daemon);
+	}
 	kw_shutdown(&daemon);
 	return code;
 }
@@ -51,5 +54,5 @@ int main(int argc, char **argv)
 		kw_settings_print(&settings);
 		return KW_EXIT_OK;
 	}
-	return settings.detach ? detach(&settings) : run(&settings);
+	return settings.detach ? detach(&settings) : run(&settings, argc, argv);
 }

@@ -25,7 +25,9 @@ static const struct option long_options[] = {
 	{ "runtime", required_argument, NULL, OPTION_KEYED },
 	{ "pins", required_argument, NULL, OPTION_KEYED },
 	{ "gate", required_argument, NULL, OPTION_KEYED },
+	{ "http", required_argument, NULL, OPTION_KEYED },
 	{ "record", required_argument, NULL, OPTION_KEYED },
+	{ "syscall-filter", required_argument, NULL, OPTION_KEYED },
 	{ "stdout", no_argument, NULL, OPTION_STDOUT },
 	{ "check-config", no_argument, NULL, OPTION_CHECK },
 	{ "detach-bpf", no_argument, NULL, OPTION_DETACH },
@@ -52,7 +54,10 @@ static const char usage[] =
 	"      --pins DIR        bpffs directory for pinned programs; empty: pin nothing (default " KW_PATH_PINS
 	")\n"
 	"      --gate FILE       the kwitness-gate program (default: beside this one)\n"
+	"      --http SOCKET     Unix socket for status and metrics, in the runtime directory if relative; empty: none (default " KW_HTTP_SOCKET
+	")\n"
 	"      --record FILE     append raw kernel records to FILE, for replaying them in a test\n"
+	"      --syscall-filter X  what an unexpected system call does: refuse, kill, off (default refuse)\n"
 	"      --stdout          also copy the ledger's new lines to standard output\n"
 	"      --check-config    print the effective configuration and exit\n"
 	"      --detach-bpf      remove pinned programs and maps, and exit\n"
@@ -129,6 +134,7 @@ int kw_options_parse(int argc, char **argv, struct kw_settings *settings, int *r
 	const char *config = find_config(argc, argv);
 	int option, index = 0, r;
 
+	optind = 1; /* a reload reads the same arguments again */
 	r = kw_settings_read(settings, config ? config : KW_PATH_CONFIG, !config,
 			     config ? NULL : KW_PATH_CONFIG_DIR);
 	if (r < 0) {

@@ -107,6 +107,8 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 	}
 	kw_attest_commit(pipeline->attest);
 	count(&pipeline->totals, finding);
+	kw_tally_finding(pipeline->tally, finding, kw_clock_real_ns(pipeline->clock));
+	kw_journal_finding(pipeline->journal, finding);
 	return 0;
 }
 
@@ -115,6 +117,13 @@ int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_rea
 	struct kw_pipeline *pipeline = context;
 
 	return kw_poller_read_now(pipeline->poller, path, ret_reading);
+}
+
+int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_history)
+{
+	const struct kw_pipeline *pipeline = context;
+
+	return pipeline->sweep ? kw_sweep_history(pipeline->sweep, path, ret_history) : -ENODATA;
 }
 
 int kw_pipeline_ready(struct kw_pipeline *pipeline)

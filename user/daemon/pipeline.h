@@ -5,6 +5,8 @@
  * here waits for a descriptor, arms a timer or reads a clock of its own, so that the event loop (loop.c)
  * and recorded records with a clock of the test's (tests/replay) go through the same code.
  */
+#include "user/daemon/journal.h"
+#include "user/daemon/tally.h"
 #include "user/deliver/deliver.h"
 
 /* Cgroups that are read in one turn. */
@@ -36,6 +38,7 @@ struct kw_pipeline {
 	uint64_t poll_interval_ns;
 
 	struct kw_poller *poller;
+	struct kw_sweep *sweep; /* of every cgroup; owned; NULL: none */
 	struct kw_cells *cells;
 	struct kw_attribute *attribute;
 	struct kw_reconcile *reconcile;
@@ -50,6 +53,8 @@ struct kw_pipeline {
 
 	const char *tier; /* borrowed; set by whoever knows it, NULL before */
 	struct kw_totals totals;
+	struct kw_tally *tally;	    /* owned; NULL: nobody asks */
+	struct kw_journal *journal; /* borrowed; NULL: none is told */
 	uint64_t checkpoint_ns;
 	uint64_t checkpoint_boot_ns;  /* of the last one */
 	uint64_t checkpoint_sequence; /* its own line's; 0: none since the start */
@@ -92,6 +97,8 @@ int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 int kw_pipeline_finding(void *context, const struct kw_finding *finding);
 /* Reads a cgroup for reconcile; a kw_reader_fn. */
 int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_reading);
+/* A cgroup's last minute for reconcile; a kw_history_fn. */
+int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_history);
 /* Whether the ledger can take a turn's worth of lines. 0 or -errno. */
 int kw_pipeline_ready(struct kw_pipeline *pipeline) kw_must_check;
 /* Declares a gap now. */

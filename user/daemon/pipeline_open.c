@@ -31,7 +31,7 @@ static int open_ledger(struct kw_pipeline *pipeline, const struct kw_pipeline_op
 static int open_attest(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options,
 		       const struct kw_ledger_found *found, bool *ret_rebuilt)
 {
-	struct kw_attest_tree tree;
+	struct kw_attest_tree tree = { 0 };
 	struct kw_attest_options attest = {
 		.key = options->key,
 		.source = options->source,
@@ -56,6 +56,7 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 		.memory_localevents = options->memory_localevents,
 		.finding = kw_pipeline_finding,
 		.reader = kw_pipeline_read,
+		.history = kw_pipeline_history,
 		.context = pipeline,
 	};
 	int r;
@@ -169,6 +170,9 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 		.checkpoint_boot_ns = kw_clock_boot_ns(options->clock),
 	};
 	kw_bytes_init(&pipeline->line, KW_EVENT_MAX);
+	r = kw_tally_new(&pipeline->tally);
+	if (r < 0)
+		return kw_log_error(r, "cannot set up");
 	r = open_ledger(pipeline, options, &found);
 	pipeline->first_sequence = found.head.sequence + 1;
 	if (r == 0)
@@ -191,7 +195,9 @@ void kw_pipeline_close(struct kw_pipeline *pipeline)
 	kw_attribute_free(pipeline->attribute);
 	kw_cells_free(pipeline->cells);
 	kw_poller_free(pipeline->poller);
+	kw_sweep_free(pipeline->sweep);
 	kw_attest_free(pipeline->attest);
 	kw_ledger_free(pipeline->ledger);
+	kw_tally_free(pipeline->tally);
 	kw_bytes_done(&pipeline->line);
 }

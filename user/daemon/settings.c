@@ -28,6 +28,8 @@ enum value_type {
 	TYPE_USER,
 	TYPE_GROUP,
 	TYPE_MODE,
+	TYPE_SYSCALL_FILTER,
+	TYPE_GLOBS,
 };
 
 struct setting {
@@ -51,6 +53,7 @@ static const struct setting settings_table[] = {
 	{ "daemon", "tier", TYPE_TIER, AT(tier), "auto", 0, 0 },
 	{ "daemon", "pins", TYPE_PATH_OR_EMPTY, AT(pins), KW_PATH_PINS, 0, 0 },
 	{ "daemon", "gate", TYPE_PATH_OR_EMPTY, AT(gate), "", 0, 0 },
+	{ "daemon", "http", TYPE_PATH_OR_EMPTY, AT(http), KW_HTTP_SOCKET, 0, 0 },
 	{ "daemon", "record", TYPE_PATH_OR_EMPTY, AT(record), "", 0, 0 },
 	{ "daemon", "poll-interval-ms", TYPE_MILLISECONDS, AT(poll_interval_ns), "5000", 100,
 	  3600000 },
@@ -59,8 +62,14 @@ static const struct setting settings_table[] = {
 	{ "guests", "socket-user", TYPE_USER, AT(socket_access.uid), "", 0, 0 },
 	{ "guests", "socket-group", TYPE_GROUP, AT(socket_access.gid), "", 0, 0 },
 	{ "guests", "socket-mode", TYPE_MODE, AT(socket_access.mode), "0600", 0, 0777 },
+	{ "daemon", "syscall-filter", TYPE_SYSCALL_FILTER, AT(syscall_filter), "refuse", 0, 0 },
+	{ "poller", "cgroups", TYPE_GLOBS, AT(sweep_globs), "*", 0, 0 },
+	{ "poller", "interval-ms", TYPE_MILLISECONDS, AT(sweep_interval_ns), "5000", 100, 3600000 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 };
+
+/* Numbers that may change while the daemon runs; whatever is opened at the start may not. */
+static const char *const live_keys[] = { "poll-interval-ms", "interval-ms" };
 
 static int set_path(char **target, const char *value, bool may_be_empty)
 {
@@ -76,6 +85,19 @@ static int set_path(char **target, const char *value, bool may_be_empty)
 	return 0;
 }
 
+/* Patterns of paths, separated by blanks; none is allowed, and none that can match nothing. */
+static int set_globs(char **target, const char *value)
+{
+	size_t count = 0;
+
+	for (const char *at = value + strspn(value, " \t"); *at; at += strspn(at, " \t")) {
+		if (++count > KW_SWEEP_GLOBS_MAX || !strchr("/*?", *at))
+			return -EINVAL;
+		at += strcspn(at, " \t");
+	}
+	return set_path(target, count ? value : "", true);
+}
+
 static int set_tier(enum kw_tier *target, const char *value)
 {
 	if (strcmp(value, "auto") == 0) {
@@ -85,6 +107,23 @@ static int set_tier(enum kw_tier *target, const char *value)
 	for (int i = 0; i < KW_TIER_COUNT_; i++) {
 		if (strcmp(value, kw_tier_name((enum kw_tier)i)) == 0) {
 			*target = (enum kw_tier)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+static const char *const syscall_filters[KW_SYSCALL_FILTER_COUNT_] = {
+	[KW_SYSCALL_FILTER_REFUSE] = "refuse",
+	[KW_SYSCALL_FILTER_KILL] = "kill",
+	[KW_SYSCALL_FILTER_OFF] = "off",
+};
+
+static int set_syscall_filter(enum kw_syscall_filter *target, const char *value)
+{
+	for (int i = 0; i < KW_SYSCALL_FILTER_COUNT_; i++) {
+		if (strcmp(value, syscall_filters[i]) == 0) {
+			*target = (enum kw_syscall_filter)i;
 			return 0;
 		}
 	}
@@ -156,6 +195,8 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 		return set_path(target, value, false);
 	case TYPE_PATH_OR_EMPTY:
 		return set_path(target, value, true);
+	case TYPE_GLOBS:
+		return set_globs(target, value);
 	case TYPE_TIER:
 		return set_tier(target, value);
 	case TYPE_MILLISECONDS:
@@ -166,6 +207,8 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 		return set_owner(target, setting->type, value);
 	case TYPE_MODE:
 		return set_mode(target, setting, value);
+	case TYPE_SYSCALL_FILTER:
+		return set_syscall_filter(target, value);
 	default:
 		kw_unreachable();
 	}
@@ -188,7 +231,7 @@ int kw_settings_init(struct kw_settings *settings)
 void kw_settings_done(struct kw_settings *settings)
 {
 	for (size_t i = 0; i < kw_array_size(settings_table); i++) {
-		if (settings_table[i].type == TYPE_PATH ||
+		if (settings_table[i].type == TYPE_PATH || settings_table[i].type == TYPE_GLOBS ||
 		    settings_table[i].type == TYPE_PATH_OR_EMPTY) {
 			char **target = (char **)((char *)settings + settings_table[i].offset);
 
@@ -322,6 +365,7 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 	switch (setting->type) {
 	case TYPE_PATH:
 	case TYPE_PATH_OR_EMPTY:
+	case TYPE_GLOBS:
 		printf("%s\n", *(char *const *)source);
 		return;
 	case TYPE_TIER:
@@ -343,6 +387,9 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 	case TYPE_MODE:
 		printf("%04o\n", *(const mode_t *)source);
 		return;
+	case TYPE_SYSCALL_FILTER:
+		printf("%s\n", syscall_filters[*(const enum kw_syscall_filter *)source]);
+		return;
 	default:
 		kw_unreachable();
 	}
@@ -358,5 +405,49 @@ void kw_settings_print(const struct kw_settings *settings)
 			printf("%s[%s]\n", i ? "\n" : "", section);
 		}
 		print_one(settings, &settings_table[i]);
+	}
+}
+
+static bool is_same(const struct setting *setting, const void *a, const void *b)
+{
+	switch (setting->type) {
+	case TYPE_PATH:
+	case TYPE_PATH_OR_EMPTY:
+	case TYPE_GLOBS:
+		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
+	case TYPE_TIER:
+		return memcmp(a, b, sizeof(enum kw_tier)) == 0;
+	case TYPE_MILLISECONDS:
+	case TYPE_BYTES:
+		return memcmp(a, b, sizeof(uint64_t)) == 0;
+	case TYPE_SYSCALL_FILTER:
+		return memcmp(a, b, sizeof(enum kw_syscall_filter)) == 0;
+	default:
+		kw_unreachable();
+	}
+}
+
+static bool is_live(const struct setting *setting)
+{
+	for (size_t i = 0; i < kw_array_size(live_keys); i++) {
+		if (strcmp(setting->key, live_keys[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+void kw_settings_take_live(struct kw_settings *settings, const struct kw_settings *fresh,
+			   kw_setting_fn callback, void *context)
+{
+	for (size_t i = 0; i < kw_array_size(settings_table); i++) {
+		const struct setting *setting = &settings_table[i];
+		char *target = (char *)settings + setting->offset;
+		const char *source = (const char *)fresh + setting->offset;
+
+		if (is_same(setting, target, source))
+			continue;
+		if (is_live(setting))
+			memcpy(target, source, sizeof(uint64_t));
+		callback(context, setting->section, setting->key, is_live(setting));
 	}
 }

@@ -54,6 +54,19 @@ static int identify(struct kw_daemon *daemon)
 	return 0;
 }
 
+static bool find_credential(const char *directory, char *ret_path, size_t size)
+{
+	static const char *const names[] = { KW_CREDENTIAL_KEY, KW_CREDENTIAL_KEY_PLAIN };
+
+	for (size_t i = 0; i < kw_array_size(names); i++) {
+		int r = snprintf(ret_path, size, "%s/%s", directory, names[i]);
+
+		if (r > 0 && (size_t)r < size && access(ret_path, F_OK) == 0)
+			return true;
+	}
+	return false;
+}
+
 static int open_key(struct kw_daemon *daemon)
 {
 	const char *directory = getenv("CREDENTIALS_DIRECTORY");
@@ -62,11 +75,9 @@ static int open_key(struct kw_daemon *daemon)
 	int r;
 
 	/* --key and key= name a file of their own; only the default gives way to systemd's credential. */
-	if (directory && strcmp(path, KW_PATH_KEY) == 0) {
-		r = snprintf(credential, sizeof(credential), "%s/" KW_CREDENTIAL_KEY, directory);
-		if (r > 0 && (size_t)r < sizeof(credential) && access(credential, F_OK) == 0)
-			path = credential;
-	}
+	if (directory && strcmp(path, KW_PATH_KEY) == 0 &&
+	    find_credential(directory, credential, sizeof(credential)))
+		path = credential;
 	r = kw_key_load(path, NULL, &daemon->key);
 	if (r == -EPERM)
 		kw_log(LOG_ERR,
@@ -87,36 +98,28 @@ static void notify_status(const char *words)
 	(void)sd_notifyf(0, "STATUS=%s", words);
 }
 
-/*
- * Mounted with memory_localevents, memory.events means what memory.events.local does (cgroup-v2.rst).
- * The options of the superblock are the last field of a mountinfo line, after " - cgroup2 SOURCE ".
- */
-static bool has_memory_localevents(void)
+/* Not readable: as the kernel mounts it by default. */
+static struct kw_cgroup_mount cgroup_mount(void)
 {
-	FILE *mounts = fopen("/proc/self/mountinfo", "re");
-	bool found = false;
-	char line[4096];
+	struct kw_cgroup_mount mount = { .found = false };
+	int r = kw_cgroup_mount_read("/proc/self/mountinfo", &mount);
 
-	while (mounts && !found && fgets(line, sizeof(line), mounts)) {
-		const char *cgroup2 = strstr(line, " - cgroup2 ");
-
-		found = cgroup2 && strstr(cgroup2, "memory_localevents");
-	}
-	if (mounts)
-		(void)fclose(mounts);
-	return found;
+	if (r < 0)
+		(void)kw_log_error(r, "cannot read /proc/self/mountinfo");
+	return mount;
 }
 
 static int open_pipeline(struct kw_daemon *daemon)
 {
 	const struct kw_settings *settings = daemon->settings;
+	struct kw_cgroup_mount mount = cgroup_mount();
 	struct kw_pipeline_options options = {
 		.ledger = settings->ledger,
 		.segment_bytes = settings->segment_bytes,
 		.cells = settings->cells,
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,
-		.memory_localevents = has_memory_localevents(),
+		.memory_localevents = mount.memory_localevents,
 		.poll_interval_ns = settings->poll_interval_ns,
 		.boot_id = daemon->boot_id,
 		.source = daemon->source,
@@ -220,10 +223,16 @@ int kw_startup_beside(const char *name, char *ret_path, size_t size)
 		return -ENOENT;
 	slash[1] = '\0';
 	r = snprintf(ret_path, size, "%s%s", self, name);
+	if (r < 0 || (size_t)r >= size)
+		return -ENAMETOOLONG;
+	if (access(ret_path, X_OK) == 0)
+		return 0;
+	/* Installed: the daemon is in sbin, the command in bin. */
+	r = snprintf(ret_path, size, "%s../bin/%s", self, name);
 	return r < 0 || (size_t)r >= size ? -ENAMETOOLONG : 0;
 }
 
-int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings)
+int kw_startup(struct kw_daemon *daemon, struct kw_settings *settings)
 {
 	const struct rlimit no_core = { 0, 0 };
 	int r;
@@ -233,6 +242,7 @@ int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings)
 				      .record_fd = -1,
 				      .stdout_pidfd = -1,
 				      .activation = { .vsock_fd = -1 } };
+	daemon->start_real_ns = kw_clock_real_ns(daemon->clock);
 	/* A core file would hold the key. */
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return kw_log_error(-errno, "cannot forbid core files");
@@ -240,10 +250,15 @@ int kw_startup(struct kw_daemon *daemon, const struct kw_settings *settings)
 	r = identify(daemon);
 	if (r == 0)
 		r = open_key(daemon);
+	if (r == 0 && kw_journal_new(KW_JOURNAL_SOCKET, &daemon->journal) < 0)
+		kw_log(LOG_WARNING, "the journal will not be told of OOMs");
 	if (r == 0)
 		r = open_pipeline(daemon);
+	daemon->pipeline.journal = daemon->journal;
 	if (r == 0)
 		r = open_hooks(daemon);
+	if (r == 0)
+		r = kw_sweeper_open(daemon);
 	return r;
 }
 
@@ -253,10 +268,13 @@ void kw_shutdown(struct kw_daemon *daemon)
 	sd_event_source_unref(daemon->gate_source);
 	sd_event_source_unref(daemon->deadline_source);
 	sd_event_source_unref(daemon->housekeeping_source);
+	kw_http_free(daemon->http);
+	kw_sweeper_stop(daemon);
 	kw_gatelink_free(daemon->gate);
 	kw_activation_close(&daemon->activation);
 	kw_hooks_free(daemon->hooks);
 	kw_pipeline_close(&daemon->pipeline);
+	kw_journal_free(daemon->journal);
 	kw_key_free(daemon->key);
 	if (daemon->record_fd >= 0)
 		(void)close(daemon->record_fd);

@@ -15,6 +15,7 @@
 #include <string.h>
 
 #include "user/base/file.h"
+#include "user/base/thread.h"
 
 /* A head that is to be kept once the lines up to its sequence are durable. */
 struct head {
@@ -94,6 +95,8 @@ static void *run(void *context)
 {
 	struct kw_sync *sync = context;
 
+	/* Its descriptors were opened for it. */
+	kw_thread_drop_capabilities();
 	(void)pthread_mutex_lock(&sync->mutex);
 	for (;;) {
 		while (!sync->wanted && !sync->stop)

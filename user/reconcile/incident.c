@@ -112,6 +112,21 @@ static void remember_context(struct kw_open_incident *open, const struct kw_attr
 	}
 }
 
+/* Asked for when the incident begins: by the time it settles the cgroup may have been removed. */
+static void ask_history(const struct kw_reconcile *reconcile, struct kw_open_incident *open)
+{
+	const struct kw_identity *owner = &open->said.owner;
+	struct kw_history *history = &open->said.history;
+
+	if (!reconcile->options.history || !owner->known || owner->truncated || owner->v1 ||
+	    open->said.oom.flags & KW_OOM_GLOBAL)
+		return;
+	/* One that goes on after the OOM began (its record waited) is not the minute before. */
+	open->said.history_known =
+		reconcile->options.history(reconcile->options.context, owner->path, history) == 0 &&
+		history->last_boot_ns <= open->said.begin_boot_ns;
+}
+
 /* Begins an incident; at the cap the oldest is settled first. */
 static int begin(struct kw_reconcile *reconcile, const struct kw_attributed *attributed,
 		 const struct kw_oom_context *oom, bool numbered,
@@ -138,6 +153,7 @@ static int begin(struct kw_reconcile *reconcile, const struct kw_attributed *att
 	open->earlier_kills = count_earlier(reconcile, open->said.id);
 	open->said.kills = open->earlier_kills;
 	remember_context(open, attributed, oom);
+	ask_history(reconcile, open);
 	TAILQ_INSERT_TAIL(&reconcile->incidents, open, list);
 	reconcile->incident_count++;
 	*ret_open = take_ptr(open);

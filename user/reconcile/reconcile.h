@@ -94,6 +94,9 @@ struct kw_incident {
 	struct kw_memory_events file;
 	uint64_t file_boot_ns;
 
+	bool history_known;
+	struct kw_history history; /* limit owner's memory.current before it began */
+
 	enum kw_verdict verdict;
 	uint32_t duplicates; /* kernel counts one victim twice in a group kill */
 	int64_t unexplained; /* counter moves beyond kills and duplicates */
@@ -134,11 +137,15 @@ typedef int (*kw_finding_fn)(void *context, const struct kw_finding *finding);
 /* Reads the three files of a cgroup now; the daemon's. 0, -ENOENT when it is gone, -errno. */
 typedef int (*kw_reader_fn)(void *context, const char *path, struct kw_reading *ret_reading);
 
+/* The last minute of a cgroup's memory.current; the daemon's. 0, -ENODATA: not known. */
+typedef int (*kw_history_fn)(void *context, const char *path, struct kw_history *ret_history);
+
 struct kw_reconcile_options {
 	char boot_id[40];   /* /proc/sys/kernel/random/boot_id */
 	uint64_t settle_ns; /* an incident settles this long after its end; default 200 ms, ≤ 2 s */
 	kw_finding_fn finding;
 	kw_reader_fn reader;
+	kw_history_fn history; /* may be NULL */
 	void *context;
 	bool memory_localevents; /* cgroup2 is mounted so: a limit owner's memory.events leaves out what
 				  * is counted in its descendants, and is not held against kills */

@@ -1,0 +1,102 @@
+/* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
+#include "support.h"
+
+#include <errno.h>
+#include <stdio.h>
+#include <string.h>
+
+#include "user/daemon/daemon.h"
+
+static void assert_read(const char *text, int expected, struct kw_settings *settings)
+{
+	char *directory = support_directory();
+	char path[512];
+
+	assert_non_null(directory);
+	support_write(directory, "test.conf", text);
+	(void)snprintf(path, sizeof(path), "%s/test.conf", directory);
+	assert_int_equal(kw_settings_read(settings, path, false, NULL), expected);
+	support_remove(directory);
+}
+
+static void defaults_are_good(void **state)
+{
+	cleanup(kw_settings_done) struct kw_settings settings = { .ledger = NULL };
+
+	(void)state;
+	assert_int_equal(kw_settings_init(&settings), 0);
+	assert_string_equal(settings.http, "http.sock");
+	assert_int_equal(settings.syscall_filter, KW_SYSCALL_FILTER_REFUSE);
+	assert_int_equal(settings.poll_interval_ns, 5 * KW_NSEC_PER_SEC);
+}
+
+static void files_are_strict(void **state)
+{
+	cleanup(kw_settings_done) struct kw_settings settings = { .ledger = NULL };
+
+	(void)state;
+	assert_int_equal(kw_settings_init(&settings), 0);
+	assert_read("[daemon]\npoll-interval-ms = 250\nhttp =\nsyscall-filter = kill\n", 0,
+		    &settings);
+	assert_int_equal(settings.poll_interval_ns, 250 * KW_NSEC_PER_MSEC);
+	assert_string_equal(settings.http, "");
+	assert_int_equal(settings.syscall_filter, KW_SYSCALL_FILTER_KILL);
+	assert_read("[daemon]\nno-such-key = 1\n", -EINVAL, &settings);
+	assert_read("[nowhere]\npoll-interval-ms = 250\n", -EINVAL, &settings);
+	assert_read("[daemon]\npoll-interval-ms = 250x\n", -EINVAL, &settings);
+	assert_read("[daemon]\npoll-interval-ms = 99\n", -EINVAL, &settings);
+	assert_read("[daemon]\nsyscall-filter = maybe\n", -EINVAL, &settings);
+	assert_read("[daemon]\nledger =\n", -EINVAL, &settings);
+	assert_read("[daemon]\njust words\n", -EINVAL, &settings);
+}
+
+struct changes {
+	unsigned int live;
+	unsigned int later;
+	char last[64];
+};
+
+static void see(void *context, const char *section, const char *key, bool is_live)
+{
+	struct changes *changes = context;
+
+	(void)section;
+	changes->live += is_live;
+	changes->later += !is_live;
+	(void)snprintf(changes->last, sizeof(changes->last), "%s", key);
+}
+
+static void only_what_is_live_is_taken_over(void **state)
+{
+	cleanup(kw_settings_done) struct kw_settings settings = { .ledger = NULL };
+	cleanup(kw_settings_done) struct kw_settings fresh = { .ledger = NULL };
+	struct changes changes = {};
+
+	(void)state;
+	assert_int_equal(kw_settings_init(&settings), 0);
+	assert_int_equal(kw_settings_init(&fresh), 0);
+	kw_settings_take_live(&settings, &fresh, see, &changes);
+	assert_int_equal(changes.live + changes.later, 0);
+
+	assert_int_equal(kw_settings_set(&fresh, "daemon", "poll-interval-ms", "100"), 0);
+	kw_settings_take_live(&settings, &fresh, see, &changes);
+	assert_int_equal(changes.live, 1);
+	assert_int_equal(settings.poll_interval_ns, 100 * KW_NSEC_PER_MSEC);
+
+	assert_int_equal(kw_settings_set(&fresh, "daemon", "ledger", "/elsewhere"), 0);
+	kw_settings_take_live(&settings, &fresh, see, &changes);
+	assert_int_equal(changes.later, 1);
+	assert_string_equal(changes.last, "ledger");
+	assert_string_equal(settings.ledger, "/var/lib/kwitness/ledger");
+}
+
+int main(void)
+{
+	const struct CMUnitTest tests[] = {
+		support_test(defaults_are_good),
+		support_test(files_are_strict),
+		support_test(only_what_is_live_is_taken_over),
+	};
+
+	return cmocka_run_group_tests(tests, NULL, NULL);
+}

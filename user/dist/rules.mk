@@ -1,0 +1,33 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# What is installed besides the programs, and the Debian package.
+UNITDIR    := $(PREFIX)/lib/systemd/system
+LIBEXECDIR := $(PREFIX)/lib/kwitness
+VERSION    := $(shell sed -n 's/^\#define KW_VERSION "\(.*\)"/\1/p' include/kwitness/names.h)
+
+.PHONY: install-dist
+install: install-dist
+install-dist:
+	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/kwitness/kwitness.conf.d
+	install -m 0644 user/dist/*.service $(DESTDIR)$(UNITDIR)/
+	install -m 0755 user/dist/make-key $(DESTDIR)$(LIBEXECDIR)/
+	install -m 0644 user/dist/kwitness.conf $(DESTDIR)$(SYSCONFDIR)/kwitness/
+	install -D -m 0644 user/dist/kwitness.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/kwitness.conf
+	install -D -m 0644 user/dist/kwitness.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/kwitness.conf
+	install -D -m 0644 user/dist/kwitness.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/kwitness.catalog
+	for page in docs/man/*.[1-8]; do \
+	  install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
+
+PACKAGES_DEB := debhelper dpkg-dev lintian
+DEB := $(BUILD)/kwitness_$(VERSION)_$(shell dpkg --print-architecture 2>/dev/null).deb
+
+.PHONY: deb deps-deb
+deps-deb:
+	@$(MAKE) deps PACKAGES='$(PACKAGES_BUILD) $(PACKAGES_DEB)'
+deb: deps-deb ## the Debian package, into build/
+	$(call say,DEB,$(DEB))
+	@user/dist/make-deb $(BUILD) $(VERSION)
+
+# The package as tests want it: rebuilt when what goes into it has changed.
+$(DEB): $(PROGRAMS) $(shell find user/dist docs -type f)
+	$(call say,DEB,$@)
+	@user/dist/make-deb $(BUILD) $(VERSION)
