@@ -422,6 +422,10 @@ static bool is_same(const struct setting *setting, const void *a, const void *b)
 		return memcmp(a, b, sizeof(uint64_t)) == 0;
 	case TYPE_SYSCALL_FILTER:
 		return memcmp(a, b, sizeof(enum kw_syscall_filter)) == 0;
+	case TYPE_USER:
+	case TYPE_GROUP:
+	case TYPE_MODE:
+		return memcmp(a, b, sizeof(uint32_t)) == 0;
 	default:
 		kw_unreachable();
 	}
