@@ -94,6 +94,11 @@ static void refusals_say_why(void **state)
 		{ HEAD "\"vsockUdsBase\":\"run/vm\"}", "vsockUdsBase is not a plain" },
 		{ HEAD "\"vsockUdsBase\":\"/run/../vm\"}", "vsockUdsBase is not a plain" },
 		{ HEAD "\"vsockCid\":2}", "vsockCid is not" },
+		{ HEAD "\"vsockCid\":0}", "vsockCid is not" },
+		{ HEAD "\"vsockUdsUid\":\"fc\"}", "vsockUdsUid is not" },
+		{ HEAD "\"vsockUdsUid\":-1}", "vsockUdsUid is not" },
+		{ HEAD "\"vsockUdsUid\":4294967295}", "vsockUdsUid is not" },
+		{ HEAD "\"vsockUdsGid\":1.0}", "vsockUdsGid is not" },
 		{ HEAD "\"vsockCid\":4294967295}", "vsockCid is not" },
 		{ HEAD "\"vsockCid\":-3}", "vsockCid is not" },
 		{ HEAD "\"vsockCid\":3.0}", "vsockCid is not" },
@@ -146,6 +151,14 @@ static void lengths_are_bounded(void **state)
 	/* The largest CID that is nobody else's. */
 	assert_int_equal(parse(HEAD "\"vsockCid\":4294967294}", &cell, refusal), 0);
 	assert_true(cell.vsock_cid == UINT32_MAX - 1);
+	/* The host's own, for trying things out over the loopback. */
+	assert_int_equal(parse(HEAD "\"vsockCid\":1}", &cell, refusal), 0);
+	assert_int_equal(cell.vsock_cid, 1);
+	assert_false(cell.has_uds_uid || cell.has_uds_gid);
+	assert_int_equal(
+		parse(HEAD "\"vsockUdsUid\":0,\"vsockUdsGid\":4294967294}", &cell, refusal), 0);
+	assert_true(cell.has_uds_uid && cell.vsock_uds_uid == 0);
+	assert_true(cell.has_uds_gid && cell.vsock_uds_gid == UINT32_MAX - 1);
 }
 
 static void the_root_may_have_any_form(void **state)

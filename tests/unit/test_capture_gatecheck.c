@@ -252,6 +252,7 @@ static void the_shared_listener_only_refuses(void **state)
 	message.handle = KW_GATE_HANDLE_VSOCK;
 	assert_false(kw_gatecheck_is_valid(&check, &message, NOW_NS));
 	refuses(KW_GATE_READY, m.peer_cid = 1);
+	refuses(KW_GATE_REFUSED, m.peer_cid = 42);
 }
 
 static void times_are_checked(void **state)

@@ -57,6 +57,10 @@ struct kw_cell {
 	uint32_t vsock_cid;	       /* 0: none */
 	uint32_t silence_seconds;      /* its own window of silence; 0: the daemon's */
 	enum kw_cell_kernel kernel;
+	bool has_uds_uid; /* who may connect to the socket, else the daemon's settings */
+	bool has_uds_gid;
+	uint32_t vsock_uds_uid;
+	uint32_t vsock_uds_gid;
 };
 
 struct kw_cells;

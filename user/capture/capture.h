@@ -14,6 +14,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <kwitness/gate.h>
 #include <kwitness/limits.h>
@@ -513,11 +514,28 @@ int kw_gatelink_open(const char *program, const struct kw_clock *clock,
 void kw_gatelink_free(struct kw_gatelink *link);
 KW_DEFINE_CLEANUP(struct kw_gatelink *, kw_gatelink_free)
 
-/* Binds base + KW_GUEST_SOCKET_SUFFIX (mode 0600; a stale socket is replaced, anything else there is
- * refused with -EEXIST; a live listener with -EADDRINUSE) and hands it to the gate under handle. */
-int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const char *base)
-	kw_must_check;
-/* Tells the gate to forget handle, and unlinks its socket. */
+/* Who may connect to a guest's socket. (uid_t)-1, (gid_t)-1: as this process. */
+struct kw_socket_access {
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+};
+
+/* Binds base + KW_GUEST_SOCKET_SUFFIX for access (NULL: this process alone, mode 0600) and hands it to
+ * the gate under handle. 0; -EEXIST: something that is no stale socket stands there; -EADDRINUSE: a live
+ * listener does; -ELOOP: a symbolic link in the path of its directory; -EINVAL: handle has one; -errno. */
+int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const char *base,
+			    const struct kw_socket_access *access) kw_must_check;
+/* The same with a listening AF_UNIX stream socket that somebody else has bound. fd: borrowed, a copy is
+ * kept; its file is not unlinked. 0; -EINVAL: it is none, or handle has one; -errno. */
+int kw_gatelink_listen_fd(struct kw_gatelink *link, uint32_t handle, int fd) kw_must_check;
+/* Listens on AF_VSOCK, port KW_GUEST_PORT, for all cells, unless it does already; fd: such a listener,
+ * borrowed; -1: one is bound. 0; -EAFNOSUPPORT: there is no AF_VSOCK here; -EADDRINUSE; -EINVAL; -errno. */
+int kw_gatelink_listen_vsock(struct kw_gatelink *link, int fd) kw_must_check;
+/* The peer with this CID is handle's guest, beside or without a socket of its own. 0, -EINVAL: handle
+ * has one; -ENOMEM. */
+int kw_gatelink_admit(struct kw_gatelink *link, uint32_t handle, uint32_t cid) kw_must_check;
+/* Tells the gate to forget handle, and unlinks the socket that was bound for it. */
 void kw_gatelink_forget(struct kw_gatelink *link, uint32_t handle);
 
 int kw_gatelink_fd(const struct kw_gatelink *link);

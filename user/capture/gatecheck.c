@@ -167,6 +167,10 @@ bool kw_gatecheck_is_valid(const struct kw_gatecheck *check, const struct kw_gat
 	if ((message->handle != 0) != allowed[kind].has_handle ||
 	    !is_handle_known(check, message) || (message->peer_cid != 0 && !allowed[kind].may_cid))
 		return false;
+	/* A refusal is the cell's, whichever way it came; only what no cell has is named by CID. */
+	if (kind == KW_GATE_REFUSED && message->peer_cid != 0 &&
+	    message->reason != KW_GATE_UNKNOWN_CID)
+		return false;
 	if (message->connection == 0 ? allowed[kind].needs_connection
 				     : !allowed[kind].may_connection)
 		return false;

@@ -38,6 +38,7 @@ struct kw_settings {
 	uint64_t bulk_ring_bytes;
 	bool bpf_stats;
 	bool try_hooks;
+	struct kw_socket_access socket_access; /* of guests' sockets, where a cell does not say */
 	enum kw_syscall_filter syscall_filter;
 	bool to_stdout;
 	bool check_only;
@@ -68,6 +69,20 @@ void kw_settings_take_live(struct kw_settings *settings, const struct kw_setting
 int kw_options_parse(int argc, char **argv, struct kw_settings *settings, int *ret_exit)
 	kw_must_check;
 
+/* ---- activation.c: guests' sockets that the service manager has bound ---- */
+
+struct kw_activation {
+	int vsock_fd; /* the AF_VSOCK listener; -1: none was given */
+	int count;    /* of names and descriptors; 0: none were given */
+	char **names;
+};
+
+/* Takes what sd_listen_fds(3) gives; logs and closes what has a name that is not ours. */
+void kw_activation_open(struct kw_activation *activation);
+void kw_activation_close(struct kw_activation *activation);
+/* The descriptor that was given for a cell ("cell-<cellId>"); -1: none. Borrowed. */
+int kw_activation_find(const struct kw_activation *activation, const char *cell_id);
+
 struct kw_daemon {
 	struct kw_settings *settings; /* the main program's; reload.c changes it */
 	int argc;
@@ -79,6 +94,7 @@ struct kw_daemon {
 
 	struct kw_hooks *hooks;
 	struct kw_gatelink *gate;
+	struct kw_activation activation;
 	struct kw_http *http;
 	struct kw_journal *journal;
 	struct kw_key *key;

@@ -254,11 +254,13 @@ int kw_startup(struct kw_daemon *daemon, struct kw_settings *settings)
 				      .clock = &kw_clock_system,
 				      .record_fd = -1,
 				      .stats_fd = -1,
-				      .stdout_pidfd = -1 };
+				      .stdout_pidfd = -1,
+				      .activation = { .vsock_fd = -1 } };
 	daemon->start_real_ns = kw_clock_real_ns(daemon->clock);
 	/* A core file would hold the key. */
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return kw_log_error(-errno, "cannot forbid core files");
+	kw_activation_open(&daemon->activation);
 	r = identify(daemon);
 	if (r == 0)
 		r = open_key(daemon);
@@ -283,6 +285,7 @@ void kw_shutdown(struct kw_daemon *daemon)
 	kw_http_free(daemon->http);
 	kw_sweeper_stop(daemon);
 	kw_gatelink_free(daemon->gate);
+	kw_activation_close(&daemon->activation);
 	kw_hooks_free(daemon->hooks);
 	kw_pipeline_close(&daemon->pipeline);
 	kw_journal_free(daemon->journal);
