@@ -55,70 +55,70 @@ static void a_whole_file(void **state)
 
 #define HEAD "{\"cellId\":\"a\",\"runId\":\"r\","
 
+static const struct {
+	const char *text;
+	const char *words; /* a part of the refusal */
+} refused[] = {
+	{ "", "not JSON" },
+	{ "[]", "not a JSON object" },
+	{ "{}", "cellId is missing" },
+	{ "{\"cellId\":\"a\"}", "runId is missing" },
+	{ HEAD "\"runId\":\"r\"}", "unique members" },
+	{ HEAD "\"silenceSeconds\":0}", "silenceSeconds is not an integer" },
+	{ HEAD "\"silenceSeconds\":86401}", "from 1 to 86400" },
+	{ HEAD "\"silenceSeconds\":\"9\"}", "silenceSeconds is not an integer" },
+	{ HEAD "\"kernel\":\"Shared\"}", "neither \"shared\" nor \"own\"" },
+	{ HEAD "\"kernel\":1}", "neither \"shared\" nor \"own\"" },
+	{ HEAD "\"run\":1}", "member \"run\" is not known" },
+	{ HEAD "\"x\\u001b[2J\":1}", "member \"x%1B[2J\" is not known" },
+	{ "{\"cellId\":1,\"runId\":\"r\"}", "cellId is not a string" },
+	{ "{\"cellId\":\"\",\"runId\":\"r\"}", "cellId is not 1 to 128" },
+	{ "{\"cellId\":\"a/b\",\"runId\":\"r\"}", "cellId is not 1 to 128" },
+	{ "{\"cellId\":\"a\",\"runId\":\"r\\u0000\"}", "not JSON" },
+	{ "{\"cellId\":\"a\",\"runId\":\"r\\n\"}", "runId is not" },
+	{ HEAD "\"specSignatureHash\":\"a b\"}", "specSignatureHash is not" },
+	{ HEAD "\"cgroupPath\":7}", "cgroupPath is not a string" },
+	{ HEAD "\"cgroupPath\":\"\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"cells/a\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"" ROOT "\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"" ROOT "/\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a/../b\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a/./b\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a//b\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a/\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a\\u0007\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"vsockUdsBase\":null}", "vsockUdsBase is not a string" },
+	{ HEAD "\"vsockUdsBase\":\"run/vm\"}", "vsockUdsBase is not a plain" },
+	{ HEAD "\"vsockUdsBase\":\"/run/../vm\"}", "vsockUdsBase is not a plain" },
+	{ HEAD "\"vsockCid\":2}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":0}", "vsockCid is not" },
+	{ HEAD "\"vsockUdsUid\":\"fc\"}", "vsockUdsUid is not" },
+	{ HEAD "\"vsockUdsUid\":-1}", "vsockUdsUid is not" },
+	{ HEAD "\"vsockUdsUid\":4294967295}", "vsockUdsUid is not" },
+	{ HEAD "\"vsockUdsGid\":1.0}", "vsockUdsGid is not" },
+	{ HEAD "\"vsockCid\":4294967295}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":-3}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":3.0}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":\"3\"}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":99999999999999999999}", "not JSON" },
+	{ HEAD "\"vsockCid\":3} x", "not JSON" },
+	{ "{\"cellId\":\"\xff\",\"runId\":\"r\"}", "not JSON" },
+};
+
 static void refusals_say_why(void **state)
 {
-	static const struct {
-		const char *text;
-		const char *words; /* a part of the refusal */
-	} cases[] = {
-		{ "", "not JSON" },
-		{ "[]", "not a JSON object" },
-		{ "{}", "cellId is missing" },
-		{ "{\"cellId\":\"a\"}", "runId is missing" },
-		{ HEAD "\"runId\":\"r\"}", "unique members" },
-		{ HEAD "\"silenceSeconds\":0}", "silenceSeconds is not an integer" },
-		{ HEAD "\"silenceSeconds\":86401}", "from 1 to 86400" },
-		{ HEAD "\"silenceSeconds\":\"9\"}", "silenceSeconds is not an integer" },
-		{ HEAD "\"kernel\":\"Shared\"}", "neither \"shared\" nor \"own\"" },
-		{ HEAD "\"kernel\":1}", "neither \"shared\" nor \"own\"" },
-		{ HEAD "\"run\":1}", "member \"run\" is not known" },
-		{ HEAD "\"x\\u001b[2J\":1}", "member \"x%1B[2J\" is not known" },
-		{ "{\"cellId\":1,\"runId\":\"r\"}", "cellId is not a string" },
-		{ "{\"cellId\":\"\",\"runId\":\"r\"}", "cellId is not 1 to 128" },
-		{ "{\"cellId\":\"a/b\",\"runId\":\"r\"}", "cellId is not 1 to 128" },
-		{ "{\"cellId\":\"a\",\"runId\":\"r\\u0000\"}", "not JSON" },
-		{ "{\"cellId\":\"a\",\"runId\":\"r\\n\"}", "runId is not" },
-		{ HEAD "\"specSignatureHash\":\"a b\"}", "specSignatureHash is not" },
-		{ HEAD "\"cgroupPath\":7}", "cgroupPath is not a string" },
-		{ HEAD "\"cgroupPath\":\"\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"cells/a\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"" ROOT "\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"" ROOT "/\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a/../b\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a/./b\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a//b\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a/\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a\\u0007\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"vsockUdsBase\":null}", "vsockUdsBase is not a string" },
-		{ HEAD "\"vsockUdsBase\":\"run/vm\"}", "vsockUdsBase is not a plain" },
-		{ HEAD "\"vsockUdsBase\":\"/run/../vm\"}", "vsockUdsBase is not a plain" },
-		{ HEAD "\"vsockCid\":2}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":0}", "vsockCid is not" },
-		{ HEAD "\"vsockUdsUid\":\"fc\"}", "vsockUdsUid is not" },
-		{ HEAD "\"vsockUdsUid\":-1}", "vsockUdsUid is not" },
-		{ HEAD "\"vsockUdsUid\":4294967295}", "vsockUdsUid is not" },
-		{ HEAD "\"vsockUdsGid\":1.0}", "vsockUdsGid is not" },
-		{ HEAD "\"vsockCid\":4294967295}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":-3}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":3.0}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":\"3\"}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":99999999999999999999}", "not JSON" },
-		{ HEAD "\"vsockCid\":3} x", "not JSON" },
-		{ "{\"cellId\":\"\xff\",\"runId\":\"r\"}", "not JSON" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct kw_cell cell;
 		struct kw_cell before;
 		char refusal[256];
 
 		memset(&cell, 0x77, sizeof(cell));
 		before = cell;
-		if (parse(cases[i].text, &cell, refusal) != -EBADMSG ||
-		    !strstr(refusal, cases[i].words))
-			fail_msg("%s: '%s'", cases[i].text, refusal);
+		if (parse(refused[i].text, &cell, refusal) != -EBADMSG ||
+		    !strstr(refusal, refused[i].words))
+			fail_msg("%s: '%s'", refused[i].text, refusal);
 		assert_memory_equal(&cell, &before, sizeof(cell));
 	}
 }

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # Rings far too small: a storm of throttling in 50 cgroups fills the bulk ring while 40 OOMs happen. Every OOM
 # is in the ledger; what the rings refused is declared, to the last record, as the producers counted it. Then
 # the evidence ring is too small as well: OOMs are lost, their number is exact, and nothing else breaks.

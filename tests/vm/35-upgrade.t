@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # Daemon and programs are replaced by those of another build while OOMs go on: each is in the ledger exactly
 # once, those that happened while nobody read with their true time, and the time without a reader is exact.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # Group kills of every shape: each count of oom_kill and oom_group_kill, of the cgroup and of its parents,
 # is explained by events and by the one victim that the kernel counts twice.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"

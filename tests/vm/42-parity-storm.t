@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # OOMs over fifty cgroups while the daemon is killed ten times: every count of every cgroup is explained in
 # the end, no kill twice. Under emulation an OOM takes a tenth of a second and more: KW_STORM_OOMS (1000)
 # says how many; the default here is what a test's time limit allows.

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # Evidence that never came: each kill that no hook has told is missed, is told by the counter, and the sum
 # is right all the same; after the hooks were taken away as well, and over a restart.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # Mounted with memory_localevents or pids_localevents, the files count something else: the account follows
 # them. And tier tracepoint, which sees victims and nothing of whose limit it was.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # A hundred cgroups that are removed within milliseconds of their kill: each kill is in the ledger once, and
 # the parent's counter, which is all that is left of them, is explained to the last count.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"
