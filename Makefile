@@ -25,7 +25,7 @@ say    = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 # ---- what this machine must have: the one list that README, CI and demo use ----
 PACKAGES_BUILD := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev \
 	libsodium-dev libgcrypt20-dev libsystemd-dev libcbor-dev libinih-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev uthash-dev
-PACKAGES_TEST := util-linux procps libcmocka-dev libclang-rt-14-dev qemu-system-x86 qemu-system-common busybox-static jq openssl \
+PACKAGES_TEST := util-linux procps libcmocka-dev g++ libclang-rt-14-dev qemu-system-x86 qemu-system-common busybox-static jq openssl \
 	nodejs valgrind xz-utils curl
 PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck codespell mandoc
 PACKAGES_BENCH := libbpf-tools coreutils
@@ -202,7 +202,7 @@ stage-unit:
 FAST_STAGES := guards unit
 ALL_STAGES  := $(FAST_STAGES)
 
--include user/dist/rules.mk $(sort $(wildcard tests/*/rules.mk))
+-include user/dist/rules.mk user/verify/rules.mk $(sort $(wildcard tests/*/rules.mk))
 
 .PHONY: check check-fast
 check: deps all ## every test, virtual machines included (installs what it lacks)

@@ -1,12 +1,18 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 /*
- * Verifying a kwitness ledger: the public API of libkwitness. Needs libsodium and jansson, nothing of
- * the daemon. Format: docs/ledger.md. Constant memory, whatever the ledger's size.
+ * Verifying a kwitness ledger: the public API of libkwitness. Needs libsodium, nothing of the daemon.
+ * Format: docs/ledger.md. Constant memory, whatever the ledger's size. A verifier is used by one thread
+ * at a time; a keyring is not changed once it is loaded, and any number of threads may share it.
  */
 #include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+#ifdef __cplusplus
+extern "C" {
+#endif
+#pragma GCC visibility push(default)
 
 struct kw_keyring;
 struct kw_verifier;
@@ -106,3 +112,8 @@ struct kw_proof_result {
  * *ret_reason a static sentence; -errno. */
 int kw_proof_verify(const struct kw_keyring *keyring, const char *text, size_t length,
 		    struct kw_proof_result *ret_result, const char **ret_reason);
+
+#pragma GCC visibility pop
+#ifdef __cplusplus
+}
+#endif
