@@ -16,7 +16,8 @@ FUZZ_SRC_counts       := user/capture/counts.c user/capture/counters.c $(fuzz_ba
 FUZZ_SRC_keyring      := $(fuzz_verify)
 FUZZ_SRC_ledger_line  := $(fuzz_verify)
 FUZZ_SRC_proof        := $(fuzz_verify)
-FUZZ_SRC_crosscheck   := $(call src,reconcile) user/capture/counters.c user/capture/record.c $(fuzz_base)
+FUZZ_SRC_crosscheck   := $(call src,reconcile) user/attribute/units.c user/attribute/pods.c user/attribute/path.c \
+	user/capture/counters.c user/capture/counts.c user/capture/record.c $(fuzz_base)
 FUZZ_SRC_jcs          := $(fuzz_verify)
 
 # Seeds: golden vectors where there are some, and tests/fuzz/corpus/<input>.
