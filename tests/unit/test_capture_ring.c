@@ -190,7 +190,8 @@ static void test_counts_what_waits(void **state)
 	assert_int_equal(kw_ring_count(&fake->ring), 1);
 	(void)fake_push(fake, 4, 8, BPF_RINGBUF_BUSY_BIT);
 	assert_int_equal(kw_ring_count(&fake->ring), 1);
-	fake->producer = fake->consumer + SIZE + 8; /* more than the ring holds: nothing is believed */
+	fake->producer =
+		fake->consumer + SIZE + 8; /* more than the ring holds: nothing is believed */
 	assert_int_equal(kw_ring_count(&fake->ring), 0);
 	free(fake);
 }
