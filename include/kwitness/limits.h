@@ -92,6 +92,10 @@
 /* A line that verify is willing to read; longer is malformed. CellOS's JSONL sink allows 1 MiB. */
 #define KW_LINE_MAX (1024 * 1024)
 
+/* Threads that check signatures in one verifier. More: refused. Each has at most two lines of memory; one
+ * thread puts the results in order, and could not keep up with many more. */
+#define KW_VERIFY_THREADS_MAX 64
+
 /* Frame body of the guest's protocol (cellos: at most 4096). At the cap: refused, counted. */
 #define KW_FRAME_BODY_MAX 4096
 

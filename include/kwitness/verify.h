@@ -79,6 +79,10 @@ const unsigned char *kw_keyring_find(const struct kw_keyring *keyring, const cha
 int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fault_fn callback,
 		    void *context, struct kw_verifier **ret_verifier);
 void kw_verifier_free(struct kw_verifier *verifier);
+/* Lets so many threads, the caller's among them, check signatures: 1 (as it is without this call) to 64.
+ * What is reported, its order, and from which thread (the caller's) do not change. Before the first feed.
+ * 0, -EINVAL, -errno: then nothing has changed. */
+int kw_verifier_set_threads(struct kw_verifier *verifier, unsigned int threads);
 /* Feeds the next bytes of the ledger; lines may be cut anywhere. */
 int kw_verifier_feed(struct kw_verifier *verifier, const char *file, const char *data,
 		     size_t length);

@@ -25,7 +25,7 @@
 #define SEGMENT_SUFFIX ".jsonl"
 
 static const char help[] =
-	"usage: kwitness verify --keyring FILE [--partial] [--since FILE] [--json] PATH...\n"
+	"usage: kwitness verify --keyring FILE [--partial] [--since FILE] [--jobs N] [--json] PATH...\n"
 	"       kwitness verify --keyring FILE --proof FILE\n"
 	"\n"
 	"PATH is a ledger directory, a segment, or '-' for standard input; several are read as one ledger,\n"
@@ -36,6 +36,7 @@ static const char help[] =
 	"  -p, --partial        the first line need not be the ledger's first\n"
 	"  -s, --since FILE     the ledger must extend this earlier checkpoint (a signed note)\n"
 	"      --proof FILE     no ledger, but what 'kwitness prove' wrote: one event and its proof\n"
+	"  -J, --jobs N         check signatures with N threads (1); the output is the same\n"
 	"  -j, --json           one JSON object instead\n"
 	"  -h, --help           this text\n";
 
@@ -47,6 +48,7 @@ struct wish {
 	const char *keyring;
 	const char *since; /* NULL: none */
 	const char *proof; /* NULL: a ledger is verified */
+	unsigned int jobs;
 	bool partial;
 	bool json;
 };
@@ -121,7 +123,7 @@ static void show_progress(struct job *job)
 /* Feeds all of fd under name. KW_EXIT_OK or KW_EXIT_FAIL. */
 static int feed(struct job *job, int fd, const char *name)
 {
-	char chunk[64 * 1024];
+	char chunk[256 * 1024]; /* some hundred lines: work for several threads */
 	ssize_t got;
 	int r;
 
@@ -373,6 +375,10 @@ static int verify(const struct wish *wish, char **paths)
 	r = kw_verifier_new(keyring, wish->partial, on_fault, &job, &verifier);
 	if (r < 0)
 		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s", strerror(-r));
+	r = kw_verifier_set_threads(verifier, wish->jobs);
+	if (r < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "cannot start %u threads: %s",
+				   wish->jobs, strerror(-r));
 	job.verifier = verifier;
 	job.faults = json_array();
 	if (wish->since)
@@ -405,6 +411,17 @@ static int check_wish(const struct wish *wish, int paths)
 	return KW_EXIT_OK;
 }
 
+static int parse_jobs(const char *text, unsigned int *ret_jobs)
+{
+	uint64_t jobs;
+
+	if (kw_text_parse_u64(text, strlen(text), &jobs) < 0 || jobs < 1 ||
+	    jobs > KW_VERIFY_THREADS_MAX)
+		return -EINVAL;
+	*ret_jobs = (unsigned int)jobs;
+	return 0;
+}
+
 int kw_cli_verify(int argc, char **argv)
 {
 	static const struct option options[] = {
@@ -412,14 +429,15 @@ int kw_cli_verify(int argc, char **argv)
 		{ "partial", no_argument, NULL, 'p' },
 		{ "since", required_argument, NULL, 's' },
 		{ "proof", required_argument, NULL, 'P' },
+		{ "jobs", required_argument, NULL, 'J' },
 		{ "json", no_argument, NULL, 'j' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
-	struct wish wish = { .keyring = NULL };
+	struct wish wish = { .jobs = 1 };
 	int option, code;
 
-	while ((option = getopt_long(argc, argv, "k:ps:jh", options, NULL)) != -1) {
+	while ((option = getopt_long(argc, argv, "k:ps:J:jh", options, NULL)) != -1) {
 		switch (option) {
 		case 'k':
 			wish.keyring = optarg;
@@ -432,6 +450,12 @@ int kw_cli_verify(int argc, char **argv)
 			break;
 		case 'P':
 			wish.proof = optarg;
+			break;
+		case 'J':
+			if (parse_jobs(optarg, &wish.jobs) < 0)
+				return kw_cli_fail(KW_EXIT_USAGE, "verify",
+						   "--jobs %s: not a number from 1 to %u", optarg,
+						   KW_VERIFY_THREADS_MAX);
 			break;
 		case 'j':
 			wish.json = true;

@@ -37,12 +37,20 @@ static void grow_by_one(struct kw_history *history)
 
 void kw_history_add(struct kw_history *history, const char *line, size_t length)
 {
+	unsigned char leaf[KW_TREE_HASH_BYTES];
+
+	kw_tree_leaf(kw_note_hash, line, length, leaf);
+	kw_history_add_leaf(history, leaf);
+}
+
+void kw_history_add_leaf(struct kw_history *history, const unsigned char *leaf)
+{
 	size_t place;
 
 	if (history->held == KW_CHECKPOINT_LAG_MAX)
 		grow_by_one(history);
 	place = (history->first + history->held) % KW_CHECKPOINT_LAG_MAX;
-	kw_tree_leaf(kw_note_hash, line, length, history->leaves[place]);
+	memcpy(history->leaves[place], leaf, KW_TREE_HASH_BYTES);
 	history->held++;
 }
 

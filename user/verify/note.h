@@ -43,6 +43,7 @@ int kw_history_init(struct kw_history *history) kw_must_check;
 void kw_history_done(struct kw_history *history);
 /* The next line's leaf. */
 void kw_history_add(struct kw_history *history, const char *line, size_t length);
+void kw_history_add_leaf(struct kw_history *history, const unsigned char *leaf);
 /* Lines added so far. */
 uint64_t kw_history_lines(const struct kw_history *history);
 /* Lets the tree grow to size. Returns whether it has that size now: not when it is larger already, nor

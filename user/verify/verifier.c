@@ -16,18 +16,11 @@
 #include <string.h>
 
 #include "user/base/clock.h"
+#include "user/verify/batch.h"
+#include "user/verify/holes.h"
 #include "user/verify/note.h"
 
-/* Holes that are remembered. Above: the oldest is reported at once. */
-#define HOLES_MAX 64
-
 KW_DEFINE_CLEANUP(struct kw_verifier *, kw_verifier_free)
-
-struct hole {
-	uint64_t from, to; /* both missing, and all between */
-	uint64_t line;	   /* that stood behind it */
-	bool reported;
-};
 
 struct kw_verifier {
 	const struct kw_keyring *keyring;
@@ -38,6 +31,7 @@ struct kw_verifier {
 	struct kw_bytes file;	 /* its name */
 	struct kw_bytes line;	 /* begun in an earlier feed */
 	struct kw_bytes scratch; /* for the room's functions */
+	struct kw_batch *batch;	 /* whole lines of this feed */
 	bool too_long;
 	crypto_hash_sha256_state long_hash; /* of a line that is too long to keep */
 	uint64_t line_number;
@@ -48,8 +42,7 @@ struct kw_verifier {
 	bool line_bad;
 	uint64_t highest;
 	struct kw_bytes source;
-	struct hole holes[HOLES_MAX];
-	size_t hole_count;
+	struct kw_holes holes;
 	struct kw_checkpoints checkpoints;
 	const char *since_name; /* borrowed; NULL: none */
 	struct kw_verify_result result;
@@ -63,7 +56,8 @@ int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fau
 	if (sodium_init() < 0)
 		return -EIO;
 	verifier = calloc(1, sizeof(*verifier));
-	if (!verifier || kw_history_init(&verifier->checkpoints.history) < 0)
+	if (!verifier || kw_history_init(&verifier->checkpoints.history) < 0 ||
+	    kw_batch_new(keyring, 1, &verifier->batch) < 0)
 		return -ENOMEM;
 	verifier->keyring = keyring;
 	verifier->allow_partial = allow_partial;
@@ -86,7 +80,20 @@ void kw_verifier_free(struct kw_verifier *verifier)
 	kw_bytes_done(&verifier->scratch);
 	kw_bytes_done(&verifier->source);
 	kw_history_done(&verifier->checkpoints.history);
+	kw_batch_free(verifier->batch);
 	free(verifier);
+}
+
+int kw_verifier_set_threads(struct kw_verifier *verifier, unsigned int threads)
+{
+	struct kw_batch *batch;
+	int r = kw_batch_new(verifier->keyring, threads, &batch);
+
+	if (r < 0)
+		return r;
+	kw_batch_free(verifier->batch);
+	verifier->batch = batch;
+	return 0;
 }
 
 static void report_at(struct kw_verifier *verifier, enum kw_fault fault, uint64_t line,
@@ -116,13 +123,12 @@ static void report(struct kw_verifier *verifier, enum kw_fault fault, uint64_t s
 
 /* ---- the run of numbers ---- */
 
-static void report_hole(struct kw_verifier *verifier, struct hole *hole)
+/* A kw_hole_fn. */
+static void report_hole(void *context, const struct kw_hole *hole)
 {
+	struct kw_verifier *verifier = context;
 	char detail[160];
 
-	if (hole->reported)
-		return;
-	hole->reported = true;
 	if (hole->from == hole->to)
 		(void)snprintf(detail, sizeof(detail),
 			       "one line is missing before this one: sequence %" PRIu64,
@@ -133,42 +139,6 @@ static void report_hole(struct kw_verifier *verifier, struct hole *hole)
 			       " to %" PRIu64,
 			       hole->to - hole->from + 1, hole->from, hole->to);
 	report_at(verifier, KW_FAULT_SEQUENCE_MISSING, hole->line, hole->from, detail);
-}
-
-static void add_hole(struct kw_verifier *verifier, const struct hole *hole)
-{
-	if (verifier->hole_count == HOLES_MAX) {
-		report_hole(verifier, &verifier->holes[0]);
-		memmove(&verifier->holes[0], &verifier->holes[1],
-			(HOLES_MAX - 1) * sizeof(verifier->holes[0]));
-		verifier->hole_count--;
-	}
-	verifier->holes[verifier->hole_count++] = *hole;
-}
-
-/* Whether sequence was missing so far; then it is no more. */
-static bool fill_hole(struct kw_verifier *verifier, uint64_t sequence)
-{
-	for (size_t i = 0; i < verifier->hole_count; i++) {
-		struct hole *hole = &verifier->holes[i], rest = *hole;
-
-		if (sequence < hole->from || sequence > hole->to)
-			continue;
-		if (hole->from == hole->to) {
-			verifier->hole_count--;
-			memmove(hole, hole + 1, (verifier->hole_count - i) * sizeof(*hole));
-		} else if (sequence == hole->from) {
-			hole->from++;
-		} else if (sequence == hole->to) {
-			hole->to--;
-		} else {
-			hole->to = sequence - 1;
-			rest.from = sequence + 1;
-			add_hole(verifier, &rest);
-		}
-		return true;
-	}
-	return false;
 }
 
 /* A line whose number can be believed. Returns whether it stands where it belongs. */
@@ -182,13 +152,13 @@ static bool follow_number(struct kw_verifier *verifier, uint64_t sequence)
 			report(verifier, KW_FAULT_START, sequence,
 			       "the first line is not the ledger's first: segments before it are missing");
 	} else if (sequence > highest + 1) {
-		struct hole hole = { highest + 1, sequence - 1, verifier->line_number, false };
+		struct kw_hole hole = { highest + 1, sequence - 1, verifier->line_number, false };
 
-		add_hole(verifier, &hole);
+		kw_holes_add(&verifier->holes, &hole, report_hole, verifier);
 	} else if (sequence == highest && verifier->assumed) {
 		/* A bad line had been put before it: this one is the real one. */
 	} else if (sequence <= highest) {
-		if (fill_hole(verifier, sequence))
+		if (kw_holes_fill(&verifier->holes, sequence, report_hole, verifier))
 			report(verifier, KW_FAULT_SEQUENCE_ORDER, sequence,
 			       "it stands behind a line with a greater number: moved");
 		else
@@ -291,18 +261,16 @@ static int check_checkpoint(struct kw_verifier *verifier, const struct kw_line *
 }
 
 /* A well-formed line. */
-static int check_parsed(struct kw_verifier *verifier, const struct kw_line *line)
+static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *checked)
 {
-	const char *reason;
-	enum kw_fault fault;
+	const struct kw_line *line = &checked->line;
 	bool in_place = true;
-	int r, bad;
+	int r, bad = checked->verified;
 
-	bad = kw_line_verify(line, verifier->keyring, true, &verifier->scratch, &fault, &reason);
 	if (bad < 0)
 		return bad;
 	if (bad)
-		report(verifier, fault, line->sequence, reason);
+		report(verifier, checked->fault, line->sequence, checked->reason);
 	else
 		in_place = follow_number(verifier, line->sequence);
 	check_link(verifier, line, in_place);
@@ -318,7 +286,7 @@ static int check_parsed(struct kw_verifier *verifier, const struct kw_line *line
 }
 
 /* The line as a leaf, whatever it is; the chain's hash of it is known. */
-static void remember(struct kw_verifier *verifier, const char *text, size_t length)
+static void remember(struct kw_verifier *verifier, const unsigned char *leaf)
 {
 	struct kw_checkpoints *checkpoints = &verifier->checkpoints;
 
@@ -328,29 +296,26 @@ static void remember(struct kw_verifier *verifier, const char *text, size_t leng
 	} else if (!verifier->started) {
 		checkpoints->lost = true; /* what stood before is not here */
 	}
-	kw_history_add(&checkpoints->history, text, length);
+	kw_history_add_leaf(&checkpoints->history, leaf);
 }
 
-static int check_line(struct kw_verifier *verifier, const char *text, size_t length)
+static int check_line(struct kw_verifier *verifier, const struct kw_checked *checked)
 {
-	struct kw_line line;
-	const char *reason;
 	uint64_t claimed;
-	int r;
+	int r = checked->parsed;
 
-	r = kw_line_parse(text, length, &line, &reason);
 	if (r == 0) {
-		r = check_parsed(verifier, &line);
+		r = check_parsed(verifier, checked);
 	} else if (r == -EBADMSG) {
-		claimed = kw_line_salvage_sequence(text, length);
-		report(verifier, KW_FAULT_MALFORMED, claimed, reason);
+		claimed = kw_line_salvage_sequence(checked->text, checked->length);
+		report(verifier, KW_FAULT_MALFORMED, claimed, checked->reason);
 		assume_number(verifier, claimed);
 		r = 0;
 	}
 	if (r < 0)
 		return r;
-	(void)crypto_hash_sha256(verifier->result.last_hash, (const unsigned char *)text, length);
-	remember(verifier, text, length);
+	memcpy(verifier->result.last_hash, checked->hash, sizeof(checked->hash));
+	remember(verifier, checked->leaf);
 	return 0;
 }
 
@@ -366,28 +331,43 @@ static void end_line(struct kw_verifier *verifier)
 	verifier->previous_bad = verifier->line_bad;
 	verifier->started = true;
 	verifier->result.last_sequence = verifier->highest;
-	verifier->too_long = false;
-	kw_bytes_clear(&verifier->line);
 }
 
-/* The line is whole: in text, or what was kept of it and text. */
-static int take_line(struct kw_verifier *verifier, const char *text, size_t length)
+/* Takes the lines of the batch, one after the other. */
+static int flush(struct kw_verifier *verifier)
+{
+	size_t count;
+	const struct kw_checked *lines = kw_batch_check(verifier->batch, &count);
+	int r = 0;
+
+	for (size_t i = 0; r == 0 && i < count; i++) {
+		begin_line(verifier);
+		r = check_line(verifier, &lines[i]);
+		if (r == 0)
+			end_line(verifier);
+	}
+	kw_batch_clear(verifier->batch);
+	return r;
+}
+
+/* The line that was kept is whole. */
+static int take_kept(struct kw_verifier *verifier)
 {
 	int r = 0;
 
-	begin_line(verifier);
 	if (verifier->too_long) {
-		(void)crypto_hash_sha256_update(&verifier->long_hash, (const unsigned char *)text,
-						length);
+		begin_line(verifier);
 		(void)crypto_hash_sha256_final(&verifier->long_hash, verifier->result.last_hash);
 		report(verifier, KW_FAULT_TOO_LONG, 0, "longer than 1 MiB");
 		verifier->checkpoints.lost = true; /* its leaf is not known */
 		assume_number(verifier, 0);
-	} else {
-		r = check_line(verifier, text, length);
-	}
-	if (r == 0)
 		end_line(verifier);
+	} else {
+		(void)kw_batch_add(verifier->batch, verifier->line.data, verifier->line.length);
+		r = flush(verifier);
+	}
+	verifier->too_long = false;
+	kw_bytes_clear(&verifier->line);
 	return r;
 }
 
@@ -436,18 +416,19 @@ int kw_verifier_feed(struct kw_verifier *verifier, const char *file, const char 
 		piece = (size_t)((newline ? newline : end) - data);
 		if (newline && verifier->line.length == 0 && !verifier->too_long &&
 		    piece <= KW_LINE_MAX) {
-			r = take_line(verifier, data,
-				      piece); /* the usual case: nothing is copied */
+			/* The usual case: nothing is copied. */
+			if (kw_batch_add(verifier->batch, data, piece))
+				r = flush(verifier);
 		} else {
-			r = keep(verifier, data, piece);
-			if (r == 0 && newline && verifier->too_long)
-				r = take_line(verifier, "", 0);
-			else if (r == 0 && newline)
-				r = take_line(verifier, verifier->line.data, verifier->line.length);
+			r = flush(verifier);
+			if (r == 0)
+				r = keep(verifier, data, piece);
+			if (r == 0 && newline)
+				r = take_kept(verifier);
 		}
 		data += piece + (newline ? 1 : 0);
 	}
-	return r;
+	return r == 0 ? flush(verifier) : r;
 }
 
 int kw_verifier_end_of_file(struct kw_verifier *verifier)
@@ -460,8 +441,7 @@ int kw_verifier_end_of_file(struct kw_verifier *verifier)
 		verifier->too_long = false;
 		kw_bytes_clear(&verifier->line);
 	}
-	for (size_t i = 0; i < verifier->hole_count; i++)
-		report_hole(verifier, &verifier->holes[i]);
+	kw_holes_report(&verifier->holes, report_hole, verifier);
 	kw_bytes_done(&verifier->file); /* the next file may have the same name: "-" */
 	verifier->line_number = 0;
 	return 0;
