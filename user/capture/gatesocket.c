@@ -141,7 +141,7 @@ int kw_gatesocket_bind_unix(const char *base, const struct kw_socket_access *acc
 			    struct kw_gatesocket_file *ret_file, int *ret_fd)
 {
 	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	cleanup(place_close) struct place place = { .directory_fd = -1 };
+	cleanup(place_close) struct place place = { .directory_fd = -1, .name = "" };
 	struct kw_gatesocket_file file = { .inode = 0 };
 	int length;
 	int r;
@@ -177,7 +177,7 @@ int kw_gatesocket_bind_unix(const char *base, const struct kw_socket_access *acc
 
 void kw_gatesocket_unlink(const struct kw_gatesocket_file *file)
 {
-	cleanup(place_close) struct place place = { .directory_fd = -1 };
+	cleanup(place_close) struct place place = { .directory_fd = -1, .name = "" };
 	struct stat status;
 
 	if (!file->path[0] || file->inode == 0 || open_place(file->path, &place) < 0)
