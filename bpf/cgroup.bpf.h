@@ -19,6 +19,17 @@ static __always_inline bool is_default_hierarchy(struct cgroup *cgroup)
 	return BPF_CORE_READ(cgroup, root, hierarchy_id) == DEFAULT_HIERARCHY;
 }
 
+/* A record of this cgroup was not sent, or not whole. */
+static __always_inline void count_loss_in(struct cgroup *cgroup, enum kw_record_kind kind,
+					  enum kw_loss_reason reason)
+{
+	if (cgroup)
+		count_loss_of(BPF_CORE_READ(cgroup, kn, id), BPF_CORE_READ(cgroup, self.serial_nr),
+			      kind, reason);
+	else
+		count_loss(kind, reason);
+}
+
 _Static_assert((KW_CGROUP_PATH_BYTES & (KW_CGROUP_PATH_BYTES - 1)) == 0, "used as a mask");
 
 /*
@@ -60,7 +71,7 @@ static __noinline void read_path(struct kernfs_node *node, struct kw_cgroup_ref 
 	}
 	if (parent) {
 		ref->flags |= KW_CGROUP_TRUNCATED;
-		count_loss(kind, KW_LOSS_PATH_TRUNCATED);
+		count_loss_of(ref->id, ref->serial, kind, KW_LOSS_PATH_TRUNCATED);
 	}
 	ref->path_bytes = (__u16)used;
 	bpf_probe_read_kernel(ref->path, sizeof(ref->path), scratch->path);

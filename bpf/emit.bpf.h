@@ -15,6 +15,30 @@ static __always_inline void count_loss(enum kw_record_kind kind, enum kw_loss_re
 		__sync_fetch_and_add(lost, 1);
 }
 
+/* The same for a cgroup that is known; without room for it, for the host as a whole. Not inlined: there
+ * are several callers. */
+static __noinline int count_loss_of(__u64 cgroup, __u64 serial, __u32 kind, __u32 reason)
+{
+	struct kw_cgroup_loss_key key = {
+		.cgroup = cgroup,
+		.serial = serial,
+		.kind = kind,
+		.reason = reason,
+	};
+	__u64 none = 0, *lost;
+
+	lost = bpf_map_lookup_elem(&cgroup_losses, &key);
+	if (!lost && cgroup) {
+		bpf_map_update_elem(&cgroup_losses, &key, &none, BPF_NOEXIST);
+		lost = bpf_map_lookup_elem(&cgroup_losses, &key);
+	}
+	if (lost)
+		__sync_fetch_and_add(lost, 1);
+	else
+		count_loss(kind, reason);
+	return 0;
+}
+
 /* The next number of records and incidents; 0 when there is no state (never). */
 static __always_inline __u64 next_number(void)
 {
@@ -53,13 +77,20 @@ static __always_inline void fill_header(struct kw_record_header *header, enum kw
 	header->cpu = bpf_get_smp_processor_id();
 }
 
-/* Room for one record, cleared, or NULL: then it is counted as lost. */
+/* Room for one record, cleared, or NULL: then it is for the caller to count it as lost. */
+#define reserve_cleared(type)                                                                      \
+	({                                                                                         \
+		type *room_ = bpf_ringbuf_reserve(&evidence, sizeof(type), 0);                     \
+		if (room_)                                                                         \
+			clear_memory(room_, sizeof(type));                                         \
+		room_;                                                                             \
+	})
+
+/* The same, and a refusal is counted for the host as a whole: no cgroup is known. */
 #define reserve_record(type, kind)                                                                 \
 	({                                                                                         \
-		type *record_ = bpf_ringbuf_reserve(&evidence, sizeof(type), 0);                   \
-		if (record_)                                                                       \
-			clear_memory(record_, sizeof(type));                                       \
-		else                                                                               \
+		type *record_ = reserve_cleared(type);                                             \
+		if (!record_)                                                                      \
 			count_loss(kind, KW_LOSS_RING_FULL);                                       \
 		record_;                                                                           \
 	})

@@ -94,7 +94,32 @@ struct {
 	__type(value, __u64);
 } refusals_told __weak SEC(".maps");
 
-/* [kind * KW_LOSS_REASON_COUNT_ + reason], only ever counted up. */
+/* Losses by cgroup, only ever counted up. Allocated at load: hooks that hold a lock count here. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_CGROUP_LOSSES_MAX);
+	__type(key, struct kw_cgroup_loss_key);
+	__type(value, __u64);
+} cgroup_losses __weak SEC(".maps");
+
+/* What of it has been declared; the daemon's. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_CGROUP_LOSSES_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, struct kw_cgroup_loss_key);
+	__type(value, __u64);
+} cgroup_losses_told __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_ARRAY);
+	__uint(max_entries, 1);
+	__type(key, __u32);
+	__type(value, struct kw_reader_state);
+} reader __weak SEC(".maps");
+
+/* [kind * KW_LOSS_REASON_COUNT_ + reason], only ever counted up: losses that are in no cgroup's entry of
+ * cgroup_losses. The two add up to all of them. */
 struct {
 	__uint(type, BPF_MAP_TYPE_ARRAY);
 	__uint(max_entries, KW_RECORD_KIND_COUNT_ *KW_LOSS_REASON_COUNT_);

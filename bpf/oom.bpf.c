@@ -105,9 +105,12 @@ static __always_inline int end_incident(enum kw_hook hook)
 		return 0;
 	incident->pid_tgid = 0;
 	count_owned(incident);
-	record = reserve_record(struct kw_record_oom_end, KW_RECORD_OOM_END);
-	if (!record)
+	record = reserve_cleared(struct kw_record_oom_end);
+	if (!record) {
+		count_loss_of(incident->oom.owner.id, incident->oom.owner.serial, KW_RECORD_OOM_END,
+			      KW_LOSS_RING_FULL);
 		return 0;
+	}
 	fill_header(&record->header, KW_RECORD_OOM_END, sizeof(*record), hook);
 	bpf_probe_read_kernel(&record->oom, sizeof(record->oom), &incident->oom);
 	record->begin_boot_ns = incident->begin_boot_ns;
@@ -239,8 +242,10 @@ static __always_inline int mark_victim(__u64 argument)
 	memcg = task ? victim_memcg(task) : NULL;
 	if (memcg)
 		count_marked(memcg);
-	record = reserve_record(struct kw_record_oom_kill, KW_RECORD_OOM_KILL);
+	record = reserve_cleared(struct kw_record_oom_kill);
 	if (!record) {
+		count_loss_in(task ? task_cgroup(task) : NULL, KW_RECORD_OOM_KILL,
+			      KW_LOSS_RING_FULL);
 		if (incident)
 			incident->lost++;
 		return 0;

@@ -16,9 +16,6 @@
 /* Levels that are searched for the limit. Deeper: not known. */
 #define PIDS_DEPTH_MAX 32
 
-/* Half of the evidence ring stays for OOMs, whatever is forked: what is not sent is in the map. */
-#define RING_SHARE (KW_EVIDENCE_RING_BYTES / 2)
-
 #define SCRATCHES 8
 
 struct pids_scratch {
@@ -100,7 +97,7 @@ static __always_inline struct kw_refusals *refusals_entry(struct cgroup *cgroup,
 	}
 	found = bpf_map_lookup_elem(&refusals, &id);
 	if (!found)
-		count_loss(KW_RECORD_PIDS, KW_LOSS_MAP_FULL);
+		count_loss_in(cgroup, KW_RECORD_PIDS, KW_LOSS_MAP_FULL);
 	return found;
 }
 
@@ -131,7 +128,9 @@ static __always_inline void send_refusals(struct kw_refusals *entry, enum kw_hoo
 {
 	struct kw_record_pids *record;
 
-	if (bpf_ringbuf_query(&evidence, BPF_RB_AVAIL_DATA) > RING_SHARE)
+	/* half of the evidence ring stays for OOMs, whatever is forked: what is not sent is in the map */
+	if (bpf_ringbuf_query(&evidence, BPF_RB_AVAIL_DATA) >
+	    bpf_ringbuf_query(&evidence, BPF_RB_RING_SIZE) / 2)
 		return;
 	record = bpf_ringbuf_reserve(&evidence, sizeof(*record), 0);
 	if (!record)

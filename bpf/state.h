@@ -27,6 +27,19 @@ enum kw_hook_group {
 	KW_GROUP_COUNT_
 };
 
+/* Key of map "cgroup_losses": what was not sent, by whose it was. */
+struct kw_cgroup_loss_key {
+	__u64 cgroup; /* kernfs id */
+	__u64 serial; /* css serial_nr: tells a reused id from its first owner */
+	__u32 kind;   /* enum kw_record_kind */
+	__u32 reason; /* enum kw_loss_reason */
+};
+
+/* The one entry of map "reader": the daemon's, kept here so that it outlives the daemon. */
+struct kw_reader_state {
+	__u64 read_boot_ns; /* when a daemon last knew the evidence ring to be read to its end */
+};
+
 /* The one entry of map "meta": whose pins these are. Pinned last, so that it also says: complete. */
 struct kw_pin_meta {
 	__u32 record_version; /* KW_RECORD_VERSION */
@@ -37,4 +50,5 @@ struct kw_pin_meta {
 };
 
 _Static_assert(sizeof(struct kw_bpf_state) == 16, "state layout");
+_Static_assert(sizeof(struct kw_cgroup_loss_key) == 24, "loss key layout");
 _Static_assert(sizeof(struct kw_pin_meta) == 40, "meta layout");

@@ -61,7 +61,7 @@ static __always_inline struct kw_throttle *throttle_entry(struct cfs_rq *cfs_rq,
 	bpf_map_update_elem(&throttles, &id, &scratch->fresh, BPF_NOEXIST);
 	found = bpf_map_lookup_elem(&throttles, &id);
 	if (!found)
-		count_loss(KW_RECORD_THROTTLE, KW_LOSS_MAP_FULL);
+		count_loss_in(cgroup, KW_RECORD_THROTTLE, KW_LOSS_MAP_FULL);
 	return found;
 }
 
@@ -86,12 +86,14 @@ static __noinline int send_throttle(struct kw_throttle *entry, __u64 now,
 	if (!entry)
 		return 0;
 	if (!is_within_budget(entry, now)) {
-		count_loss(KW_RECORD_THROTTLE, KW_LOSS_BUDGET);
+		count_loss_of(entry->cgroup.id, entry->cgroup.serial, KW_RECORD_THROTTLE,
+			      KW_LOSS_BUDGET);
 		return 0;
 	}
 	record = bpf_ringbuf_reserve(&bulk, sizeof(*record), 0);
 	if (!record) {
-		count_loss(KW_RECORD_THROTTLE, KW_LOSS_RING_FULL);
+		count_loss_of(entry->cgroup.id, entry->cgroup.serial, KW_RECORD_THROTTLE,
+			      KW_LOSS_RING_FULL);
 		return 0;
 	}
 	fill_header(&record->header, KW_RECORD_THROTTLE, sizeof(*record), entry->hook);

@@ -73,6 +73,19 @@
 /* Cgroups with in-kernel counts at one time. At the cap: loss[kind][KW_LOSS_MAP_FULL]. */
 #define KW_CGROUP_COUNTS_MAX 8192
 
+/*
+ * Losses that are told by cgroup: entries of (cgroup, kind, reason), for the whole boot, allocated at load
+ * because a hook that loses may not allocate. At the cap: counted for the host as a whole, exact still.
+ */
+#define KW_CGROUP_LOSSES_MAX 1024
+
+/*
+ * Kills in the ring of programs that are being replaced, remembered so that those of their successors
+ * are not told again. The overlap is some ms, the old ring holds some 200. At the cap: the later ones
+ * would be told twice, under two ids.
+ */
+#define KW_HANDOVER_KILLS_MAX 512
+
 /* A ledger line, newline included. CloudEvents: intermediaries must forward 64 KiB. */
 #define KW_EVENT_MAX (64 * 1024)
 
@@ -124,6 +137,16 @@
 #define KW_CLAIM_KEYS_MAX 64
 
 /*
+ * Pairs of the claim map that minor version 0x0101 adds, bytes of a key and of a text in it, bytes of
+ * boot_id (a UUID has 36). They make up five sixths of a gate message. Above: OUT_OF_RANGE for the
+ * pairs, BAD_TEXT for the rest; the frame is refused, counted.
+ */
+#define KW_CLAIM_PAIRS_MAX 16
+#define KW_CLAIM_KEY_MAX 32
+#define KW_CLAIM_TEXT_MAX 64
+#define KW_BOOT_ID_MAX 64
+
+/*
  * How old a gate's message may be against the last time the daemon found the link empty. Above (or in
  * the future): the message is not the gate's, the link is dropped.
  */
@@ -153,6 +176,27 @@
 #define KW_ACCOUNTS_MAX 1024
 
 /*
+ * Cgroups whose counters are held against events. At the cap: those that are gone are forgotten first;
+ * if all live, a new one is not followed: what it counts shows in its parents, and checkpoints say how many.
+ */
+#define KW_PARITY_CGROUPS_MAX 16384
+
+/* Events that one verdict names for one counter. Above: counted in eventsOmitted. */
+#define KW_PARITY_EVENTS_MAX 16
+
+/* Kills told by a counter alone that a late record of a hook can still be tied to, events a cgroup.
+ * Above: the oldest is forgotten, and a record that late would be declared as extra. */
+#define KW_PARITY_COUNTER_KILLS_MAX 8
+
+/* Rows of one account event, and bytes that they are estimated to take. Above: the next event. */
+#define KW_ACCOUNT_ROWS_MAX 64
+#define KW_ACCOUNT_BYTES_MAX (40 * 1024)
+
+/* Rows of one whole account. Above: left out and counted in `omitted`; after a restart their counters
+ * begin where they are found. */
+#define KW_ACCOUNT_CGROUPS_MAX 8192
+
+/*
  * Reasons of gaps that are held back and counted at one time, one per cell and reason. At the cap: the
  * oldest is said at once, counts and all, and forgotten.
  */
@@ -171,6 +215,50 @@
  * made durable. A verifier remembers so many leaf hashes (128 KiB). Above: the daemon begins a new one.
  */
 #define KW_CHECKPOINT_LAG_MAX 4096
+
+/*
+ * A guest's clock is told from the least delayed frame of each window, of so many windows: 512 bytes a
+ * cell, a minute of frames that come often, five of heartbeats. At the cap: the oldest is forgotten. An
+ * offset is said from _KNOWN windows on, a rate from _RATE_WINDOWS that span _RATE_SPAN_NS.
+ */
+#define KW_GUESTCLOCK_WINDOWS 32
+#define KW_GUESTCLOCK_WINDOW_NS 2000000000ULL
+#define KW_GUESTCLOCK_KNOWN 3
+#define KW_GUESTCLOCK_RATE_WINDOWS 8
+#define KW_GUESTCLOCK_RATE_SPAN_NS 10000000000ULL
+
+/* silenceSeconds of a cell's file: a day. Above: the file is refused. */
+#define KW_SILENCE_SECONDS_MAX 86400
+
+/*
+ * A rule's first verdict on a cell is said at once, another one _WAIT after the last; the same again after
+ * _WAIT, then twice as late each time, to _WAIT_MAX at most, with the number of its occurrences.
+ */
+#define KW_CROSSCHECK_WAIT_NS 10000000000ULL
+#define KW_CROSSCHECK_WAIT_MAX_NS 600000000000ULL
+
+/* How old the state of a guest's cgroup may be when its word is judged. Older: it is read anew. */
+#define KW_STATE_FRESH_NS 5000000000ULL
+
+/*
+ * A silent cell that uses so much of one CPU's time works: 2 in a hundred. An idle guest's timers take
+ * less, an agent that polls /proc as well.
+ */
+#define KW_SILENCE_WORK_PERMILLE 20
+
+/*
+ * `kwitness tail --merged`: how long a line waits for what happened before it and is recorded later, and
+ * how much waits at most. At the cap: the earliest is shown.
+ */
+#define KW_MERGE_WINDOW_NS 2000000000ULL
+#define KW_MERGE_LINES_MAX 1024
+#define KW_MERGE_BYTES_MAX (16 * 1024 * 1024)
+
+/*
+ * Lines at a ledger's end in which a start looks for silences that were told: some 25 MB. A silence that
+ * was told before is told again.
+ */
+#define KW_SILENCE_TAIL_LINES 16384
 
 /* Units, and cells, whose OOM kills are counted by name for metrics. At the cap: the rest is one counter. */
 #define KW_TALLY_LABELS_MAX 1024

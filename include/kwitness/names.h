@@ -10,9 +10,14 @@
 #define KW_TYPE_OOM_INCIDENT KW_TYPE_PREFIX "host.v1.oom_incident"
 #define KW_TYPE_CPU_THROTTLED KW_TYPE_PREFIX "host.v1.cpu_throttled"
 #define KW_TYPE_PIDS_MAX KW_TYPE_PREFIX "host.v1.pids_max"
+#define KW_TYPE_PARITY KW_TYPE_PREFIX "host.v1.parity"
+#define KW_TYPE_ACCOUNT KW_TYPE_PREFIX "host.v1.account"
 #define KW_TYPE_CGROUP KW_TYPE_PREFIX "host.v1.cgroup"
 #define KW_TYPE_CHECKPOINT KW_TYPE_PREFIX "host.v1.checkpoint"
 #define KW_TYPE_GAP KW_TYPE_PREFIX "host.v1.gap"
+#define KW_TYPE_CROSSCHECK KW_TYPE_PREFIX "host.v1.crosscheck"
+#define KW_TYPE_AGENT_SILENCED KW_TYPE_PREFIX "guest.v1.agent_silenced"
+#define KW_TYPE_AGENT_RESUMED KW_TYPE_PREFIX "guest.v1.agent_resumed"
 #define KW_TYPE_GUEST_PREFIX KW_TYPE_PREFIX "guest.v1."
 #define KW_TYPE_MAX 160 /* bytes of the longest type, with its NUL */
 
@@ -33,6 +38,8 @@ enum kw_exit {
 #define KW_HTTP_SOCKET "http.sock" /* in the runtime directory */
 #define KW_PATH_PINS "/sys/fs/bpf/kwitness"
 #define KW_PATH_CGROUP_ROOT "/sys/fs/cgroup"
+/* Below the runtime directory: the daemon's word on its hooks, for doctor. */
+#define KW_NAME_HOOKS "hooks.json"
 /* systemd decrypts the first; the second is for hosts that cannot (a unit can ask for both, under two names). */
 #define KW_CREDENTIAL_KEY "kwitness.key"
 #define KW_CREDENTIAL_KEY_PLAIN "kwitness.key.plain"

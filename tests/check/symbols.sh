@@ -2,7 +2,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # What each program may need at run time: the gate meets hostile bytes, so it is linked without keys,
 # BPF and JSON; the user's command never loads BPF.
-# usage: symbols.sh GATE COMMAND
+# The guest's agent needs nothing and is small.
+# usage: symbols.sh GATE COMMAND [AGENT]
 status=0
 forbid() {
 	program=$1
@@ -18,7 +19,18 @@ forbid() {
 		esac
 	done
 }
-[ $# = 2 ] || { echo 'usage: symbols.sh GATE COMMAND'; exit 2; }
+[ $# = 2 ] || [ $# = 3 ] || { echo 'usage: symbols.sh GATE COMMAND [AGENT]'; exit 2; }
 forbid "$1" libsodium libbpf libjansson libsystemd libcrypto libssl
 forbid "$2" libbpf libcbor libseccomp
+if [ $# = 3 ]; then
+	if objdump -p "$3" | grep -q -e NEEDED -e INTERP; then
+		echo "$3: is not static"
+		status=1
+	fi
+	size=$(stat -c %s "$3") || exit 2
+	if [ "$size" -ge 1048576 ]; then
+		echo "$3: $size bytes; 1 MiB is the bound"
+		status=1
+	fi
+fi
 exit $status

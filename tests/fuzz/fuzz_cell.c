@@ -15,7 +15,7 @@ static void check_cell(const struct kw_cell *cell)
 	fuzz_assert(cell->cgroup_path[0] == '\0' || cell->cgroup_path[0] == '/');
 	fuzz_assert(!strstr(cell->cgroup_path, "/../") && !strstr(cell->cgroup_path, "//"));
 	fuzz_assert(strlen(cell->vsock_uds_base) <= 102);
-	fuzz_assert(cell->vsock_cid == 0 ||
+	fuzz_assert(cell->vsock_cid <= 1 ||
 		    (cell->vsock_cid >= 3 && cell->vsock_cid != UINT32_MAX));
 	fuzz_assert(cell->handle == 0);
 }

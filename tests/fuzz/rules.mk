@@ -6,7 +6,7 @@
 fuzz_base := $(call src,base)
 fuzz_verify := $(filter-out %/main.c,$(call src,verify)) $(fuzz_base)
 FUZZ_SRC_frame        := user/gate/frame.c
-FUZZ_SRC_claim        := user/gate/claim.c $(fuzz_base)
+FUZZ_SRC_claim        := user/gate/claim.c user/capture/gatecheck.c $(fuzz_base)
 FUZZ_SRC_gate_message := user/capture/gatecheck.c $(fuzz_base)
 FUZZ_SRC_cell         := user/attribute/cells_parse.c $(fuzz_base)
 FUZZ_SRC_cgroup_path  := user/attribute/units.c user/attribute/pods.c user/attribute/path.c
@@ -16,6 +16,8 @@ FUZZ_SRC_counts       := user/capture/counts.c user/capture/counters.c $(fuzz_ba
 FUZZ_SRC_keyring      := $(fuzz_verify)
 FUZZ_SRC_ledger_line  := $(fuzz_verify)
 FUZZ_SRC_proof        := $(fuzz_verify)
+FUZZ_SRC_crosscheck   := $(call src,reconcile) user/attribute/units.c user/attribute/pods.c user/attribute/path.c \
+	user/capture/counters.c user/capture/counts.c user/capture/record.c $(fuzz_base)
 FUZZ_SRC_jcs          := $(fuzz_verify)
 
 # Seeds: golden vectors where there are some, and tests/fuzz/corpus/<input>.

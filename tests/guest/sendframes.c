@@ -7,6 +7,9 @@
  *
  * sendframes (--uds PATH | --cid N [--port N]) [--count N] [--interval-ms N] [--probe NAME]
  *            [--pid N] [--comm TEXT] [--raw FILE] [--hold-ms N]
+ *            [--seq N [--seq-step N]] [--dropped N] [--boot-id TEXT] [--clock-percent N]
+ * With one of the last line frames are of minor version 0x0101. --clock-percent: the guest's clock runs so
+ * fast against the host's since the first frame (100: honest; 0: it stands still).
  */
 #include <errno.h>
 #include <fcntl.h>
@@ -36,6 +39,12 @@ struct request {
 	const char *probe;
 	const char *comm;
 	const char *raw;
+	unsigned long seq; /* 0: none */
+	unsigned long seq_step;
+	unsigned long dropped;
+	unsigned long clock_percent;
+	const char *boot_id;
+	int has_minor;
 };
 
 struct frame {
@@ -53,7 +62,8 @@ static _Noreturn void usage(void)
 {
 	fprintf(stderr, "usage: sendframes (--uds PATH | --cid N [--port N]) [--count N] "
 			"[--interval-ms N] [--probe NAME] [--pid N] [--comm TEXT] [--raw FILE] "
-			"[--hold-ms N]\n");
+			"[--hold-ms N] [--seq N [--seq-step N]] [--dropped N] [--boot-id TEXT] "
+			"[--clock-percent N]\n");
 	exit(2);
 }
 
@@ -121,14 +131,35 @@ static void put_text(struct frame *frame, const char *text)
 	put(frame, text, strlen(text));
 }
 
-static void make_frame(struct frame *frame, const struct request *request, uint64_t guest_ns)
+static void put_pair(struct frame *frame, const char *key, uint64_t value)
+{
+	put_text(frame, key);
+	put_head(frame, 0, value);
+}
+
+/* What minor version 0x0101 adds. */
+static void put_minor(struct frame *frame, const struct request *request, unsigned long number)
+{
+	if (request->seq)
+		put_pair(frame, "seq", request->seq + number * request->seq_step);
+	if (request->dropped)
+		put_pair(frame, "dropped", request->dropped);
+	if (request->boot_id) {
+		put_text(frame, "boot_id");
+		put_text(frame, request->boot_id);
+	}
+}
+
+static void make_frame(struct frame *frame, const struct request *request, unsigned long number,
+		       uint64_t guest_ns)
 {
 	size_t body;
 
 	frame->length = PREFIX_BYTES;
-	put_head(frame, 5, 5);
+	put_head(frame, 5,
+		 5U + (request->seq != 0) + (request->dropped != 0) + (request->boot_id != NULL));
 	put_text(frame, "content_version");
-	put_head(frame, 0, 0x0100);
+	put_head(frame, 0, request->has_minor ? 0x0101 : 0x0100);
 	put_text(frame, "probe_source");
 	put_text(frame, request->probe);
 	put_text(frame, "guest_pid");
@@ -137,6 +168,7 @@ static void make_frame(struct frame *frame, const struct request *request, uint6
 	put_text(frame, request->comm);
 	put_text(frame, "guest_monotonic_ns");
 	put_head(frame, 0, guest_ns);
+	put_minor(frame, request, number);
 	body = frame->length - PREFIX_BYTES;
 	for (size_t i = 0; i < PREFIX_BYTES; i++)
 		frame->bytes[i] = (unsigned char)(body >> (8 * i));
@@ -221,14 +253,15 @@ static void print_text(const char *name, const char *text)
 static void send_frames(int fd, const struct request *request)
 {
 	static struct frame frame;
+	uint64_t begin_ns = monotonic_ns();
 
 	for (unsigned long i = 0; i < request->count; i++) {
 		uint64_t guest_ns;
 
 		if (i > 0 && request->interval_ms > 0)
 			sleep_ms(request->interval_ms);
-		guest_ns = monotonic_ns();
-		make_frame(&frame, request, guest_ns);
+		guest_ns = begin_ns + (monotonic_ns() - begin_ns) / 100 * request->clock_percent;
+		make_frame(&frame, request, i, guest_ns);
 		send_all(fd, frame.bytes, frame.length);
 		printf("{\"sent\":\"frame\",\"number\":%lu,\"bytes\":%zu", i + 1, frame.length);
 		print_text("probeSource", request->probe);
@@ -251,6 +284,29 @@ static unsigned long number(const char *text, unsigned long maximum)
 	return value;
 }
 
+static void parse_minor(int option, struct request *request)
+{
+	switch (option) {
+	case 's':
+		request->seq = number(optarg, UINT32_MAX);
+		break;
+	case 't':
+		request->seq_step = number(optarg, UINT32_MAX);
+		break;
+	case 'x':
+		request->dropped = number(optarg, UINT32_MAX);
+		break;
+	case 'b':
+		request->boot_id = optarg;
+		break;
+	case 'k':
+		request->clock_percent = number(optarg, 1000);
+		break;
+	default:
+		usage();
+	}
+}
+
 static void parse_options(int argc, char **argv, struct request *request)
 {
 	static const struct option options[] = {
@@ -264,6 +320,11 @@ static void parse_options(int argc, char **argv, struct request *request)
 		{ "comm", required_argument, NULL, 'm' },
 		{ "raw", required_argument, NULL, 'r' },
 		{ "hold-ms", required_argument, NULL, 'h' },
+		{ "seq", required_argument, NULL, 's' },
+		{ "seq-step", required_argument, NULL, 't' },
+		{ "dropped", required_argument, NULL, 'x' },
+		{ "boot-id", required_argument, NULL, 'b' },
+		{ "clock-percent", required_argument, NULL, 'k' },
 		{ NULL, 0, NULL, 0 },
 	};
 	int option;
@@ -301,7 +362,7 @@ static void parse_options(int argc, char **argv, struct request *request)
 			request->raw = optarg;
 			break;
 		default:
-			usage();
+			parse_minor(option, request);
 		}
 	}
 	if (optind != argc || (request->uds != NULL) == (request->cid != 0))
@@ -316,10 +377,13 @@ int main(int argc, char **argv)
 		.pid = (unsigned long)getpid(),
 		.probe = "process.spawned",
 		.comm = "sendframes",
+		.seq_step = 1,
+		.clock_percent = 100,
 	};
 	int fd;
 
 	parse_options(argc, argv, &request);
+	request.has_minor = request.seq || request.dropped || request.boot_id;
 	fd = request.uds ? connect_uds(request.uds)
 			 : connect_vsock((unsigned int)request.cid, (unsigned int)request.port);
 	if (request.raw)

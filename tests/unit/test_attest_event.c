@@ -246,8 +246,11 @@ static void a_guest_s_frame_is_stamped_by_the_host(void **state)
 	assert_string_equal(
 		event.data.data,
 		"{\"cellId\":\"cell-7\",\"channel\":\"uds\",\"contentVersion\":256,\"guestComm\":\"sh\",\"guestMonotonicNs\":\"18446744073709551615\",\"guestPid\":42,\"hostReceivedAt\":\"2026-11-23T03:31:32.123456789Z\",\"probeSource\":\"process.spawned\",\"runId\":\"run-42\",\"specSignatureHash\":\"sha256:abcd\"}");
-	sample.attributed.cell.vsock_uds_base[0] = '\0';
+	/* A cell may have both channels: which one it was is the connection's. */
 	sample.attributed.cell.vsock_cid = 33;
+	assert_int_equal(make(&finding), 0);
+	expect("\"channel\":\"uds\"");
+	sample.frame.peer_cid = 33;
 	assert_int_equal(make(&finding), 0);
 	expect("\"channel\":\"cid:33\"");
 }

@@ -42,64 +42,83 @@ static void a_whole_file(void **state)
 	assert_string_equal(cell.spec_signature_hash, "");
 	assert_string_equal(cell.vsock_uds_base, "");
 	assert_int_equal(cell.vsock_cid, 0);
+	assert_int_equal(cell.silence_seconds, 0);
+	assert_int_equal(cell.kernel, KW_KERNEL_UNKNOWN);
+
+	assert_int_equal(
+		parse("{\"cellId\":\"a\",\"runId\":\"r\",\"silenceSeconds\":30,\"kernel\":\"own\"}",
+		      &cell, refusal),
+		0);
+	assert_int_equal(cell.silence_seconds, 30);
+	assert_int_equal(cell.kernel, KW_KERNEL_OWN);
 }
 
 #define HEAD "{\"cellId\":\"a\",\"runId\":\"r\","
 
+static const struct {
+	const char *text;
+	const char *words; /* a part of the refusal */
+} refused[] = {
+	{ "", "not JSON" },
+	{ "[]", "not a JSON object" },
+	{ "{}", "cellId is missing" },
+	{ "{\"cellId\":\"a\"}", "runId is missing" },
+	{ HEAD "\"runId\":\"r\"}", "unique members" },
+	{ HEAD "\"silenceSeconds\":0}", "silenceSeconds is not an integer" },
+	{ HEAD "\"silenceSeconds\":86401}", "from 1 to 86400" },
+	{ HEAD "\"silenceSeconds\":\"9\"}", "silenceSeconds is not an integer" },
+	{ HEAD "\"kernel\":\"Shared\"}", "neither \"shared\" nor \"own\"" },
+	{ HEAD "\"kernel\":1}", "neither \"shared\" nor \"own\"" },
+	{ HEAD "\"run\":1}", "member \"run\" is not known" },
+	{ HEAD "\"x\\u001b[2J\":1}", "member \"x%1B[2J\" is not known" },
+	{ "{\"cellId\":1,\"runId\":\"r\"}", "cellId is not a string" },
+	{ "{\"cellId\":\"\",\"runId\":\"r\"}", "cellId is not 1 to 128" },
+	{ "{\"cellId\":\"a/b\",\"runId\":\"r\"}", "cellId is not 1 to 128" },
+	{ "{\"cellId\":\"a\",\"runId\":\"r\\u0000\"}", "not JSON" },
+	{ "{\"cellId\":\"a\",\"runId\":\"r\\n\"}", "runId is not" },
+	{ HEAD "\"specSignatureHash\":\"a b\"}", "specSignatureHash is not" },
+	{ HEAD "\"cgroupPath\":7}", "cgroupPath is not a string" },
+	{ HEAD "\"cgroupPath\":\"\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"cells/a\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"" ROOT "\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"" ROOT "/\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a/../b\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a/./b\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a//b\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a/\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"cgroupPath\":\"/a\\u0007\"}", "cgroupPath is not the plain" },
+	{ HEAD "\"vsockUdsBase\":null}", "vsockUdsBase is not a string" },
+	{ HEAD "\"vsockUdsBase\":\"run/vm\"}", "vsockUdsBase is not a plain" },
+	{ HEAD "\"vsockUdsBase\":\"/run/../vm\"}", "vsockUdsBase is not a plain" },
+	{ HEAD "\"vsockCid\":2}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":0}", "vsockCid is not" },
+	{ HEAD "\"vsockUdsUid\":\"fc\"}", "vsockUdsUid is not" },
+	{ HEAD "\"vsockUdsUid\":-1}", "vsockUdsUid is not" },
+	{ HEAD "\"vsockUdsUid\":4294967295}", "vsockUdsUid is not" },
+	{ HEAD "\"vsockUdsGid\":1.0}", "vsockUdsGid is not" },
+	{ HEAD "\"vsockCid\":4294967295}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":-3}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":3.0}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":\"3\"}", "vsockCid is not" },
+	{ HEAD "\"vsockCid\":99999999999999999999}", "not JSON" },
+	{ HEAD "\"vsockCid\":3} x", "not JSON" },
+	{ "{\"cellId\":\"\xff\",\"runId\":\"r\"}", "not JSON" },
+};
+
 static void refusals_say_why(void **state)
 {
-	static const struct {
-		const char *text;
-		const char *words; /* a part of the refusal */
-	} cases[] = {
-		{ "", "not JSON" },
-		{ "[]", "not a JSON object" },
-		{ "{}", "cellId is missing" },
-		{ "{\"cellId\":\"a\"}", "runId is missing" },
-		{ HEAD "\"runId\":\"r\"}", "unique members" },
-		{ HEAD "\"run\":1}", "member \"run\" is not known" },
-		{ HEAD "\"x\\u001b[2J\":1}", "member \"x%1B[2J\" is not known" },
-		{ "{\"cellId\":1,\"runId\":\"r\"}", "cellId is not a string" },
-		{ "{\"cellId\":\"\",\"runId\":\"r\"}", "cellId is not 1 to 128" },
-		{ "{\"cellId\":\"a/b\",\"runId\":\"r\"}", "cellId is not 1 to 128" },
-		{ "{\"cellId\":\"a\",\"runId\":\"r\\u0000\"}", "not JSON" },
-		{ "{\"cellId\":\"a\",\"runId\":\"r\\n\"}", "runId is not" },
-		{ HEAD "\"specSignatureHash\":\"a b\"}", "specSignatureHash is not" },
-		{ HEAD "\"cgroupPath\":7}", "cgroupPath is not a string" },
-		{ HEAD "\"cgroupPath\":\"\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"cells/a\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"" ROOT "\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"" ROOT "/\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a/../b\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a/./b\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a//b\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a/\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"cgroupPath\":\"/a\\u0007\"}", "cgroupPath is not the plain" },
-		{ HEAD "\"vsockUdsBase\":null}", "vsockUdsBase is not a string" },
-		{ HEAD "\"vsockUdsBase\":\"run/vm\"}", "vsockUdsBase is not a plain" },
-		{ HEAD "\"vsockUdsBase\":\"/run/../vm\"}", "vsockUdsBase is not a plain" },
-		{ HEAD "\"vsockCid\":2}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":4294967295}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":-3}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":3.0}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":\"3\"}", "vsockCid is not" },
-		{ HEAD "\"vsockCid\":99999999999999999999}", "not JSON" },
-		{ HEAD "\"vsockCid\":3} x", "not JSON" },
-		{ "{\"cellId\":\"\xff\",\"runId\":\"r\"}", "not JSON" },
-	};
-
 	(void)state;
-	for (size_t i = 0; i < sizeof(cases) / sizeof(cases[0]); i++) {
+	for (size_t i = 0; i < sizeof(refused) / sizeof(refused[0]); i++) {
 		struct kw_cell cell;
 		struct kw_cell before;
 		char refusal[256];
 
 		memset(&cell, 0x77, sizeof(cell));
 		before = cell;
-		if (parse(cases[i].text, &cell, refusal) != -EBADMSG ||
-		    !strstr(refusal, cases[i].words))
-			fail_msg("%s: '%s'", cases[i].text, refusal);
+		if (parse(refused[i].text, &cell, refusal) != -EBADMSG ||
+		    !strstr(refusal, refused[i].words))
+			fail_msg("%s: '%s'", refused[i].text, refusal);
 		assert_memory_equal(&cell, &before, sizeof(cell));
 	}
 }
@@ -132,6 +151,14 @@ static void lengths_are_bounded(void **state)
 	/* The largest CID that is nobody else's. */
 	assert_int_equal(parse(HEAD "\"vsockCid\":4294967294}", &cell, refusal), 0);
 	assert_true(cell.vsock_cid == UINT32_MAX - 1);
+	/* The host's own, for trying things out over the loopback. */
+	assert_int_equal(parse(HEAD "\"vsockCid\":1}", &cell, refusal), 0);
+	assert_int_equal(cell.vsock_cid, 1);
+	assert_false(cell.has_uds_uid || cell.has_uds_gid);
+	assert_int_equal(
+		parse(HEAD "\"vsockUdsUid\":0,\"vsockUdsGid\":4294967294}", &cell, refusal), 0);
+	assert_true(cell.has_uds_uid && cell.vsock_uds_uid == 0);
+	assert_true(cell.has_uds_gid && cell.vsock_uds_gid == UINT32_MAX - 1);
 }
 
 static void the_root_may_have_any_form(void **state)

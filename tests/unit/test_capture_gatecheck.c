@@ -39,6 +39,36 @@ static struct kw_gate_message good(enum kw_gate_kind kind)
 	return message;
 }
 
+static struct kw_gate_message good_minor(void)
+{
+	struct kw_gate_message message = good(KW_GATE_FRAME);
+
+	message.content_version = 0x0101;
+	message.has = KW_CLAIM_HAS_ALL_;
+	message.peer_cid = 42;
+	message.seq = UINT64_MAX;
+	message.dropped = 1;
+	message.boot_id_bytes = 4;
+	memcpy(message.boot_id, "boot", 4);
+	message.claim_count = 2;
+	message.claim[0] = (struct kw_claim_pair){ .key = "a.b_1", .key_bytes = 5, .number = 7 };
+	message.claim[1] = (struct kw_claim_pair){
+		.key = "ce", .key_bytes = 2, .text = "\xc3\xa4", .text_bytes = 2, .is_text = 1
+	};
+	return message;
+}
+
+static struct kw_gate_message unknown_cid(void)
+{
+	struct kw_gate_message message = good(KW_GATE_REFUSED);
+
+	message.handle = KW_GATE_HANDLE_VSOCK;
+	message.connection = 0;
+	message.reason = KW_GATE_UNKNOWN_CID;
+	message.peer_cid = 43;
+	return message;
+}
+
 static bool is_taken(const struct kw_gate_message *message)
 {
 	struct kw_gatecheck check = ready;
@@ -72,9 +102,10 @@ static void ready_comes_first_and_once(void **state)
 }
 
 /* Sets one field of a copy of a good message and expects that it is refused. */
-#define refuses(kind, change)                                                                      \
+#define refuses(kind, change) refuses_of(good(kind), change)
+#define refuses_of(message, change)                                                                \
 	do {                                                                                       \
-		struct kw_gate_message m = good(kind);                                             \
+		struct kw_gate_message m = message;                                                \
 		assert_true(is_taken(&m));                                                         \
 		change;                                                                            \
 		assert_false(is_taken(&m));                                                        \
@@ -121,6 +152,13 @@ static void only_frames_carry_claims(void **state)
 		refuses(kinds[i], m.probe_bytes = 1);
 		refuses(kinds[i], m.comm[255] = 'x');
 		refuses(kinds[i], m.probe_source[0] = 'x');
+		refuses(kinds[i], m.has = KW_CLAIM_HAS_SEQ);
+		refuses(kinds[i], m.seq = 1);
+		refuses(kinds[i], m.dropped = 1);
+		refuses(kinds[i], m.boot_id[0] = 'x');
+		refuses(kinds[i], m.boot_id_bytes = 1);
+		refuses(kinds[i], m.claim_count = 1);
+		refuses(kinds[i], m.claim[15].number = 1);
 	}
 }
 
@@ -144,6 +182,79 @@ static void claims_are_checked(void **state)
 	refuses(KW_GATE_FRAME, m.comm[255] = 'x');
 }
 
+static void minor_fields_are_checked(void **state)
+{
+	(void)state;
+	refuses_of(good_minor(), m.content_version = 0x0100);
+	refuses_of(good_minor(), m.has |= KW_CLAIM_HAS_ALL_ + 1);
+	refuses_of(good_minor(), m.has &= ~(uint32_t)KW_CLAIM_HAS_SEQ);
+	refuses_of(good_minor(), m.has &= ~(uint32_t)KW_CLAIM_HAS_DROPPED);
+	refuses_of(good_minor(), m.has &= ~(uint32_t)KW_CLAIM_HAS_BOOT_ID);
+	refuses_of(good_minor(), m.has &= ~(uint32_t)KW_CLAIM_HAS_CLAIM);
+	refuses_of(good_minor(), m.pad_minor[1] = 1);
+	refuses_of(good_minor(), m.boot_id_bytes = 65);
+	refuses_of(good_minor(), m.boot_id_bytes = UINT16_MAX);
+	refuses_of(good_minor(), m.boot_id_bytes = 3);
+	refuses_of(good_minor(), m.boot_id[2] = '\n');
+	refuses_of(good_minor(), m.boot_id[63] = 'x');
+	refuses_of(good_minor(), m.claim_count = 1);
+	refuses_of(good_minor(), m.claim_count = 3);
+	refuses_of(good_minor(), m.claim_count = 17);
+	refuses_of(good_minor(), m.claim_count = UINT16_MAX);
+}
+
+static void claim_pairs_are_checked(void **state)
+{
+	(void)state;
+	refuses_of(good_minor(), m.claim[0].key_bytes = 0);
+	refuses_of(good_minor(), m.claim[0].key_bytes = 4);
+	refuses_of(good_minor(), m.claim[0].key_bytes = 33);
+	refuses_of(good_minor(), m.claim[0].key[0] = 'A');
+	refuses_of(good_minor(), m.claim[0].key[0] = '"');
+	refuses_of(good_minor(), m.claim[0].key[31] = 'a');
+	refuses_of(good_minor(), m.claim[0].text[0] = 'a');
+	refuses_of(good_minor(), m.claim[0].text_bytes = 1);
+	refuses_of(good_minor(), m.claim[0].is_text = 1);
+	refuses_of(good_minor(), m.claim[1].is_text = 2);
+	refuses_of(good_minor(), m.claim[1].is_text = 0);
+	refuses_of(good_minor(), m.claim[1].pad[4] = 1);
+	refuses_of(good_minor(), m.claim[1].number = 1);
+	refuses_of(good_minor(), m.claim[1].text_bytes = 1);
+	refuses_of(good_minor(), m.claim[1].text_bytes = 65);
+	refuses_of(good_minor(), m.claim[1].text[0] = '\t');
+	refuses_of(good_minor(), m.claim[1].text[63] = 'a');
+	/* Twice the same key, and the wrong order. */
+	refuses_of(good_minor(), m.claim[1].key[0] = 'a'; m.claim[1].key[1] = 0;
+		   m.claim[1].key_bytes = 1);
+	refuses_of(good_minor(), memcpy(m.claim[1].key, m.claim[0].key, 32);
+		   m.claim[1].key_bytes = 5);
+	refuses_of(good_minor(), m.claim[15].key[0] = 'z');
+}
+
+static void the_shared_listener_only_refuses(void **state)
+{
+	struct kw_gatecheck check = ready;
+	struct kw_gate_message message = unknown_cid();
+
+	(void)state;
+	assert_false(kw_gatecheck_is_valid(&check, &message, NOW_NS));
+	check.has_vsock = true;
+	assert_true(kw_gatecheck_is_valid(&check, &message, NOW_NS));
+	message.peer_cid = 0;
+	assert_false(kw_gatecheck_is_valid(&check, &message, NOW_NS));
+	message = unknown_cid();
+	message.connection = 1;
+	assert_false(kw_gatecheck_is_valid(&check, &message, NOW_NS));
+	message = unknown_cid();
+	message.handle = 7; /* a cell's guest is known */
+	assert_false(kw_gatecheck_is_valid(&check, &message, NOW_NS));
+	message = good_minor();
+	message.handle = KW_GATE_HANDLE_VSOCK;
+	assert_false(kw_gatecheck_is_valid(&check, &message, NOW_NS));
+	refuses(KW_GATE_READY, m.peer_cid = 1);
+	refuses(KW_GATE_REFUSED, m.peer_cid = 42);
+}
+
 static void times_are_checked(void **state)
 {
 	const uint64_t oldest = ready.drained_boot_ns - KW_GATE_MESSAGE_AGE_MS * KW_NSEC_PER_MSEC;
@@ -162,9 +273,15 @@ static void times_are_checked(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		support_test(good_messages_are_taken), support_test(ready_comes_first_and_once),
-		support_test(heads_are_checked),       support_test(only_frames_carry_claims),
-		support_test(claims_are_checked),      support_test(times_are_checked),
+		support_test(good_messages_are_taken),
+		support_test(ready_comes_first_and_once),
+		support_test(heads_are_checked),
+		support_test(only_frames_carry_claims),
+		support_test(claims_are_checked),
+		support_test(minor_fields_are_checked),
+		support_test(claim_pairs_are_checked),
+		support_test(the_shared_listener_only_refuses),
+		support_test(times_are_checked),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

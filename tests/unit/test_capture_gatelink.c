@@ -124,7 +124,7 @@ static void listen_at(struct world *world, uint32_t handle, char *ret_path, size
 	char base[160];
 
 	(void)snprintf(base, sizeof(base), "%s-%u", world->base, handle);
-	assert_int_equal(kw_gatelink_listen_unix(world->link, handle, base), 0);
+	assert_int_equal(kw_gatelink_listen_unix(world->link, handle, base, NULL), 0);
 	(void)snprintf(ret_path, size, "%s_9001", base);
 }
 

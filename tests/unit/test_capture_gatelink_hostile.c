@@ -125,7 +125,7 @@ static void nonsense_is_a_violation(void **state)
 		int r = 0;
 
 		assert_int_equal(kw_gatelink_open("/proc/self/exe", &kw_clock_system, &link), 0);
-		assert_int_equal(kw_gatelink_listen_unix(link, i + 1, base), 0);
+		assert_int_equal(kw_gatelink_listen_unix(link, i + 1, base, NULL), 0);
 		while (r >= 0 && frames == 0) {
 			struct pollfd readable = { .fd = kw_gatelink_fd(link), .events = POLLIN };
 
@@ -156,7 +156,7 @@ static void a_deaf_gate_is_hung_up_on(void **state)
 	/* The link fills up, once, and is given up. */
 	while (r >= 0) {
 		(void)snprintf(base, sizeof(base), "%s/vm%u", directory, ++handle);
-		assert_int_equal(kw_gatelink_listen_unix(link, handle, base), 0);
+		assert_int_equal(kw_gatelink_listen_unix(link, handle, base, NULL), 0);
 		if (handle > NONSENSE_DEAF + 1)
 			kw_gatelink_forget(link, handle);
 		r = kw_gatelink_receive(link, 64, count, &frames);
@@ -187,29 +187,29 @@ static void binding_takes_stale_sockets_only(void **state)
 	(void)snprintf(address.sun_path, sizeof(address.sun_path), "%s_9001", base);
 	assert_int_equal(bind(stale, (struct sockaddr *)&address, sizeof(address)), 0);
 	assert_int_equal(listen(stale, 1), 0);
-	assert_int_equal(kw_gatelink_listen_unix(link, 1, base), -EADDRINUSE);
+	assert_int_equal(kw_gatelink_listen_unix(link, 1, base, NULL), -EADDRINUSE);
 	(void)close(stale);
-	assert_int_equal(kw_gatelink_listen_unix(link, 1, base), 0);
+	assert_int_equal(kw_gatelink_listen_unix(link, 1, base, NULL), 0);
 	assert_int_equal(stat(address.sun_path, &status), 0);
 	assert_int_equal(status.st_mode, S_IFSOCK | 0600);
 	/* Our own is alive, too; and a handle is used once. */
-	assert_int_equal(kw_gatelink_listen_unix(link, 2, base), -EADDRINUSE);
-	assert_int_equal(kw_gatelink_listen_unix(link, 1, "/nowhere"), -EINVAL);
+	assert_int_equal(kw_gatelink_listen_unix(link, 2, base, NULL), -EADDRINUSE);
+	assert_int_equal(kw_gatelink_listen_unix(link, 1, "/nowhere", NULL), -EINVAL);
 	kw_gatelink_forget(link, 1);
 
 	support_write(directory, "vm_9001", "a file");
-	assert_int_equal(kw_gatelink_listen_unix(link, 3, base), -EEXIST);
+	assert_int_equal(kw_gatelink_listen_unix(link, 3, base, NULL), -EEXIST);
 	assert_int_equal(unlink(address.sun_path), 0);
 	/* A link is not followed, wherever it points. */
 	assert_int_equal(symlink("elsewhere", address.sun_path), 0);
-	assert_int_equal(kw_gatelink_listen_unix(link, 3, base), -EEXIST);
+	assert_int_equal(kw_gatelink_listen_unix(link, 3, base, NULL), -EEXIST);
 
 	memset(longest, 'x', sizeof(longest));
 	longest[0] = '/';
 	longest[sizeof(longest) - 5] = '\0';
-	assert_int_equal(kw_gatelink_listen_unix(link, 3, longest), -ENAMETOOLONG);
-	assert_int_equal(kw_gatelink_listen_unix(link, 3, "relative"), -EINVAL);
-	assert_int_equal(kw_gatelink_listen_unix(link, 3, "/nonexistent/vm"), -ENOENT);
+	assert_int_equal(kw_gatelink_listen_unix(link, 3, longest, NULL), -ENAMETOOLONG);
+	assert_int_equal(kw_gatelink_listen_unix(link, 3, "relative", NULL), -EINVAL);
+	assert_int_equal(kw_gatelink_listen_unix(link, 3, "/nonexistent/vm", NULL), -ENOENT);
 	(void)umask(mask);
 	support_remove(directory);
 }

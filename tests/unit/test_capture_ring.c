@@ -175,6 +175,27 @@ static void test_nonsense_is_refused(void **state)
 	free(fake);
 }
 
+static void test_counts_what_waits(void **state)
+{
+	struct fake *fake = fake_new(SIZE - 24);
+	struct seen seen = {};
+
+	(void)state;
+	assert_int_equal(kw_ring_count(&fake->ring), 0);
+	(void)fake_push(fake, 1, 8, 0);
+	(void)fake_push(fake, 2, 8, BPF_RINGBUF_DISCARD_BIT);
+	(void)fake_push(fake, 3, 8, 0);
+	assert_int_equal(kw_ring_count(&fake->ring), 2);
+	assert_int_equal(kw_ring_consume(&fake->ring, 1, remember, &seen), 1);
+	assert_int_equal(kw_ring_count(&fake->ring), 1);
+	(void)fake_push(fake, 4, 8, BPF_RINGBUF_BUSY_BIT);
+	assert_int_equal(kw_ring_count(&fake->ring), 1);
+	fake->producer =
+		fake->consumer + SIZE + 8; /* more than the ring holds: nothing is believed */
+	assert_int_equal(kw_ring_count(&fake->ring), 0);
+	free(fake);
+}
+
 static void test_not_a_ring(void **state)
 {
 	struct kw_ring ring = {};
@@ -194,6 +215,7 @@ int main(void)
 		support_test(test_busy_stops_and_discarded_is_skipped),
 		support_test(test_wraps_around),
 		support_test(test_nonsense_is_refused),
+		support_test(test_counts_what_waits),
 		support_test(test_not_a_ring),
 	};
 

@@ -93,6 +93,70 @@ static void decodes_extremes(void **state)
 	assert_int_equal(message.comm_bytes, KW_GUEST_COMM_MAX);
 }
 
+static void decodes_claims(void **state)
+{
+	unsigned char bytes[1024];
+	size_t length = read_vector("good-claims.bin", bytes, sizeof(bytes));
+	struct kw_gate_message message;
+	const struct kw_claim_pair *pair = message.claim;
+
+	(void)state;
+	memset(&message, 0xee, sizeof(message));
+	assert_int_equal(reason_of(bytes, length, &message), KW_GATE_REASON_NONE);
+	assert_int_equal(message.content_version, 0x0101);
+	assert_int_equal(message.has, KW_CLAIM_HAS_ALL_);
+	assert_int_equal(message.seq, 7);
+	assert_int_equal(message.dropped, 2);
+	assert_int_equal(message.boot_id_bytes, 36);
+	assert_memory_equal(message.boot_id, "d2719cbb-0c3c-4b5e-9d3b-0d6a2a0a4b1c\0", 37);
+	assert_int_equal(message.claim_count, 4);
+	assert_string_equal(pair[0].key, "a.b_1");
+	assert_true(pair[0].is_text && pair[0].text_bytes == 0);
+	assert_string_equal(pair[1].key, "kills");
+	assert_true(!pair[1].is_text && pair[1].number == 3);
+	assert_string_equal(pair[2].key, "rss_kb");
+	assert_true(pair[2].number == UINT64_MAX);
+	assert_string_equal(pair[3].key, "source");
+	assert_int_equal(pair[3].key_bytes, 6);
+	assert_memory_equal(pair[3].text, "kmsg\0", 5);
+	assert_int_equal(pair[4].key[0], 0);
+	assert_int_equal(pair[15].number, 0);
+}
+
+static void decodes_the_longest_claims(void **state)
+{
+	unsigned char bytes[4096];
+	size_t length = read_vector("good-claims-extremes.bin", bytes, sizeof(bytes));
+	struct kw_gate_message message = { 0 };
+
+	(void)state;
+	assert_int_equal(reason_of(bytes, length, &message), KW_GATE_REASON_NONE);
+	assert_int_equal(message.claim_count, 16);
+	for (size_t i = 0; i < 16; i++) {
+		assert_int_equal(message.claim[i].key[1], '0' + i % 10);
+		assert_int_equal(message.claim[i].key_bytes, 32);
+		assert_int_equal(message.claim[i].text_bytes, 64);
+	}
+	assert_true(message.seq == UINT64_MAX && message.dropped == UINT64_MAX);
+	assert_int_equal(message.boot_id_bytes, 64);
+}
+
+/* What 0x0101 adds means nothing in a frame of 0x0100. */
+static void an_older_minor_has_no_claims(void **state)
+{
+	unsigned char bytes[1024];
+	size_t length = read_vector("good-claims-major.bin", bytes, sizeof(bytes));
+	struct kw_gate_message message;
+
+	(void)state;
+	memset(&message, 0xee, sizeof(message));
+	assert_int_equal(reason_of(bytes, length, &message), KW_GATE_REASON_NONE);
+	assert_int_equal(message.has, 0);
+	assert_int_equal(message.seq, 0);
+	assert_int_equal(message.claim_count, 0);
+	assert_int_equal(message.boot_id[63], 0);
+}
+
 static void every_vector_gives_its_reason(void **state)
 {
 	DIR *directory = opendir(VECTORS);
@@ -136,12 +200,12 @@ static void every_vector_gives_its_reason(void **state)
 
 static void flipped_bits_stay_within_ranges(void **state)
 {
-	unsigned char bytes[256];
+	unsigned char bytes[1024];
 	unsigned int taken = 0;
 	size_t length;
 
 	(void)state;
-	length = read_vector("good-more-keys.bin", bytes, sizeof(bytes));
+	length = read_vector("good-claims.bin", bytes, sizeof(bytes));
 	for (size_t bit = 0; bit < (length - KW_FRAME_PREFIX) * 8; bit++) {
 		unsigned char *byte = &bytes[KW_FRAME_PREFIX + bit / 8];
 		struct kw_gate_message message = { 0 };
@@ -195,6 +259,10 @@ static void names_and_alphabets(void **state)
 	assert_false(kw_gate_probe_is_valid("a\0b", 3));
 	assert_false(kw_gate_probe_is_valid("a-b", 3));
 	assert_false(kw_gate_probe_is_valid("\xc3\xa4", 2));
+	assert_false(kw_gate_probe_is_valid("agent.silenced", 14));
+	assert_true(kw_gate_probe_is_valid("agent.silence", 13));
+	assert_false(kw_gate_key_is_valid("", 0));
+	assert_false(kw_gate_claim_text_is_valid("a\n", 2));
 
 	assert_true(kw_gate_comm_is_valid("", 0));
 	assert_true(kw_gate_comm_is_valid("kworker/0:1-events", 18));
@@ -210,6 +278,9 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		support_test(decodes_the_sample),
 		support_test(decodes_extremes),
+		support_test(decodes_claims),
+		support_test(decodes_the_longest_claims),
+		support_test(an_older_minor_has_no_claims),
 		support_test(every_vector_gives_its_reason),
 		support_test(flipped_bits_stay_within_ranges),
 		support_test(every_cut_is_refused),

@@ -65,6 +65,19 @@ static int close_gate(void **state)
 	return 0;
 }
 
+/* Another listener in the place of the first one's address. */
+static int rebind(struct gate *gate)
+{
+	int listener = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
+
+	assert_int_equal(bind(listener, (struct sockaddr *)&gate->address, sizeof(sa_family_t)), 0);
+	gate->address_length = sizeof(gate->address);
+	assert_int_equal(
+		getsockname(listener, (struct sockaddr *)&gate->address, &gate->address_length), 0);
+	assert_int_equal(listen(listener, 64), 0);
+	return listener;
+}
+
 static int dial(const struct gate *gate)
 {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
@@ -367,6 +380,39 @@ static void forgetting_closes_everything(void **state)
 
 #define gate_test(function) cmocka_unit_test_setup_teardown(function, open_gate, close_gate)
 
+/* Nothing that is not the guest of a registered CID is read from the shared listener. */
+static void the_shared_listener_refuses_whom_it_does_not_know(void **state)
+{
+	struct gate *gate = *state;
+	struct kw_gate_message message = { .kind = 0 };
+	char byte;
+	int guest;
+
+	assert_int_equal(kw_peers_admit(gate->peers, HANDLE + 1, 42), 0);
+	assert_int_equal(kw_peers_admit(gate->peers, HANDLE + 2, 42), -EEXIST);
+	assert_int_equal(kw_peers_admit(gate->peers, HANDLE + 1, 43), -EEXIST);
+	assert_int_equal(kw_peers_admit(gate->peers, HANDLE, 44), 0);
+	assert_int_equal(kw_peers_admit(gate->peers, HANDLE + 3, 0), -EINVAL);
+	assert_int_equal(kw_peers_admit(gate->peers, KW_GATE_HANDLE_VSOCK, 45), -EINVAL);
+	/* A CID goes with its cell, and is free again. */
+	kw_peers_forget(gate->peers, HANDLE + 1);
+	assert_int_equal(kw_peers_admit(gate->peers, HANDLE + 2, 42), 0);
+
+	/* The same socket as the shared one: no peer of it has a CID. */
+	assert_int_equal(kw_peers_listen(gate->peers, KW_GATE_HANDLE_VSOCK, rebind(gate)), 0);
+	guest = dial(gate);
+	write_all(guest, sample, sizeof(sample));
+	assert_int_equal(kw_peers_turn(gate->peers), 0);
+	assert_int_equal(recv(gate->link[1], &message, sizeof(message), MSG_DONTWAIT),
+			 sizeof(message));
+	assert_int_equal(message.kind, KW_GATE_REFUSED);
+	assert_int_equal(message.handle, KW_GATE_HANDLE_VSOCK);
+	assert_int_equal(message.reason, KW_GATE_UNKNOWN_CID);
+	assert_int_equal(message.connection, 0);
+	assert_true(recv(guest, &byte, 1, 0) <= 0);
+	(void)close(guest);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -378,6 +424,7 @@ int main(void)
 		gate_test(a_flood_is_counted_and_then_left_alone),
 		gate_test(no_descriptors_left_is_no_busy_loop),
 		gate_test(forgetting_closes_everything),
+		gate_test(the_shared_listener_refuses_whom_it_does_not_know),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -5,9 +5,11 @@
 static int observe_guest(struct sim *sim, uint32_t handle, enum kw_gate_kind kind,
 			 enum kw_gate_reason reason, uint32_t count, const char *cell)
 {
-	struct kw_gate_message message = {
-		.kind = (uint16_t)kind, .handle = handle, .reason = reason, .count = count
-	};
+	struct kw_gate_message message = { .kind = (uint16_t)kind,
+					   .handle = handle,
+					   .reason = reason,
+					   .count = count,
+					   .peer_cid = reason == KW_GATE_UNKNOWN_CID ? 43 : 0 };
 	struct kw_observation observation = { .kind = KW_OBSERVATION_GUEST,
 					      .boot_ns = sim->now_ns,
 					      .received_boot_ns = sim->now_ns,
@@ -99,6 +101,28 @@ static void test_refusals_apart(void **state)
 	before = sim.gaps;
 	assert_int_equal(observe_guest(&sim, 3, KW_GATE_REFUSED, KW_GATE_FLOOD, 1, "c1"), 0);
 	assert_int_equal(sim.gaps, before + 1);
+	sim_close(&sim);
+}
+
+/* Connections that no cell stands for: who tried is said, and what was lost is not known. */
+static void test_unknown_peers(void **state)
+{
+	struct sim sim;
+
+	(void)state;
+	sim_open(&sim);
+	for (int i = 0; i < 3; i++)
+		assert_int_equal(observe_guest(&sim, KW_GATE_HANDLE_VSOCK, KW_GATE_REFUSED,
+					       KW_GATE_UNKNOWN_CID, 2, NULL),
+				 0);
+	assert_int_equal(sim.gaps, 1);
+	assert_false(sim.last_gap.lost_known);
+	assert_string_equal(
+		sim.last_gap.reason,
+		"AF_VSOCK: 2 connections refused, the last from CID 43, which no cell has");
+	sim_pass(&sim, 11 * KW_NSEC_PER_SEC);
+	assert_int_equal(sim.gaps, 2);
+	assert_non_null(strstr(sim.last_gap.reason, "4 connections refused"));
 	sim_close(&sim);
 }
 
@@ -216,10 +240,11 @@ static void test_names(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-		cmocka_unit_test(test_guest_frames),	cmocka_unit_test(test_refusals_are_limited),
-		cmocka_unit_test(test_refusals_apart),	cmocka_unit_test(test_refusals_are_bounded),
-		cmocka_unit_test(test_refused_finding), cmocka_unit_test(test_lost),
-		cmocka_unit_test(test_reading),		cmocka_unit_test(test_names),
+		cmocka_unit_test(test_guest_frames),   cmocka_unit_test(test_refusals_are_limited),
+		cmocka_unit_test(test_refusals_apart), cmocka_unit_test(test_refusals_are_bounded),
+		cmocka_unit_test(test_unknown_peers),  cmocka_unit_test(test_refused_finding),
+		cmocka_unit_test(test_lost),	       cmocka_unit_test(test_reading),
+		cmocka_unit_test(test_names),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

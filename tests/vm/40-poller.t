@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # The poller of every cgroup: what it says is what the kernel's files say; cgroups that come and go.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"
 

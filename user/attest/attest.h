@@ -126,6 +126,8 @@ int kw_attest_finding(struct kw_attest *attest, const struct kw_finding *finding
 		      struct kw_bytes *line) kw_must_check;
 /* The line last made was kept: the head moves on to it. */
 void kw_attest_commit(struct kw_attest *attest);
+/* Id of the event in the line last made. */
+const char *kw_attest_line_id(const struct kw_attest *attest);
 struct kw_chain_head kw_attest_head(const struct kw_attest *attest);
 /* The tree over the lines that were committed; borrowed. NULL: none is kept. */
 const struct kw_attest_tree *kw_attest_current_tree(const struct kw_attest *attest);
@@ -163,6 +165,7 @@ struct kw_checkpoint {
 	enum kw_checkpoint_reason reason;
 	const char *tier; /* NULL: not known */
 	struct kw_totals totals;
+	const struct kw_parity_totals *parity; /* NULL: left out */
 };
 
 /* "kwitness/<machine-id>/<16 hex digits of the first line's hash>". -EMSGSIZE; -ENODATA: no

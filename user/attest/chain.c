@@ -52,6 +52,7 @@ struct kw_attest {
 	bool has_tree;
 	struct kw_attest_tree tree; /* over all committed lines */
 	unsigned char next_leaf[KW_TREE_HASH_BYTES];
+	char line_id[40];      /* of the line last made */
 	struct kw_event event; /* storage that lives from line to line */
 };
 
@@ -248,6 +249,7 @@ static int finish_line(struct kw_attest *attest, const char *event_id, struct kw
 	if (kw_bytes_error(&attest->event.subject) < 0)
 		return kw_bytes_error(&attest->event.subject);
 	make_stamp(attest, event_id, &stamp);
+	memcpy(attest->line_id, stamp.id, sizeof(attest->line_id));
 	r = write_line(attest, &stamp, line);
 	if (r < 0)
 		return r;
@@ -318,6 +320,11 @@ void kw_attest_commit(struct kw_attest *attest)
 	if (attest->has_tree)
 		kw_attest_tree_grow(&attest->tree, attest->next_leaf, attest->next.hash);
 	attest->made = false;
+}
+
+const char *kw_attest_line_id(const struct kw_attest *attest)
+{
+	return attest->line_id;
 }
 
 struct kw_chain_head kw_attest_head(const struct kw_attest *attest)

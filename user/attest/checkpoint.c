@@ -119,6 +119,8 @@ static void write_data(const struct kw_checkpoint *checkpoint, const char *origi
 	kw_json_member_string(json, "hostReceivedAt", now);
 	kw_json_member_string(json, "note", note);
 	kw_json_member_string(json, "origin", origin);
+	if (checkpoint->parity)
+		kw_event_member_parity(json, "parity", checkpoint->parity);
 	kw_json_member_string(json, "probeSource", "host.kwitness");
 	kw_json_member_string(json, "reason", kw_checkpoint_reason_name(checkpoint->reason));
 	kw_json_member_string(json, "root", root_text);

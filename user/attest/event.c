@@ -45,6 +45,16 @@ int kw_event_make(const struct kw_finding *finding, const struct kw_clock *clock
 		return kw_event_throttle(finding, clock, event);
 	case KW_FINDING_PIDS:
 		return kw_event_pids(finding, clock, event);
+	case KW_FINDING_COUNTER_KILL:
+		return kw_event_counter_kill(finding, clock, event);
+	case KW_FINDING_PARITY:
+		return kw_event_parity(finding, clock, event);
+	case KW_FINDING_ACCOUNT:
+		return kw_event_account(finding, clock, event);
+	case KW_FINDING_CROSSCHECK:
+		return kw_event_crosscheck(finding, clock, event);
+	case KW_FINDING_SILENCE:
+		return kw_event_silence(finding, clock, event);
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}

@@ -54,6 +54,8 @@ void kw_event_member_received(struct kw_json *json, const struct kw_finding *fin
 			      const struct kw_clock *clock);
 void kw_event_member_memory_events(struct kw_json *json, const char *key,
 				   const struct kw_memory_events *events);
+/* NULL: no member. */
+void kw_event_member_state(struct kw_json *json, const char *key, const struct kw_state *state);
 /* Members of a victim; event_id: of its oom_kill event, NULL inside that event itself. */
 void kw_event_victim(struct kw_json *json, const struct kw_victim *victim,
 		     const struct kw_identity *cgroup, const char *event_id);
@@ -81,3 +83,16 @@ int kw_event_throttle(const struct kw_finding *finding, const struct kw_clock *c
 		      struct kw_event *event) kw_must_check;
 int kw_event_pids(const struct kw_finding *finding, const struct kw_clock *clock,
 		  struct kw_event *event) kw_must_check;
+int kw_event_counter_kill(const struct kw_finding *finding, const struct kw_clock *clock,
+			  struct kw_event *event) kw_must_check;
+int kw_event_parity(const struct kw_finding *finding, const struct kw_clock *clock,
+		    struct kw_event *event) kw_must_check;
+int kw_event_account(const struct kw_finding *finding, const struct kw_clock *clock,
+		     struct kw_event *event) kw_must_check;
+/* The totals of parity, as a member of an account and of a checkpoint. */
+void kw_event_member_parity(struct kw_json *json, const char *key,
+			    const struct kw_parity_totals *totals);
+int kw_event_crosscheck(const struct kw_finding *finding, const struct kw_clock *clock,
+			struct kw_event *event) kw_must_check;
+int kw_event_silence(const struct kw_finding *finding, const struct kw_clock *clock,
+		     struct kw_event *event) kw_must_check;

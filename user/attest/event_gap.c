@@ -25,6 +25,8 @@ int kw_event_gap(const struct kw_finding *finding, const struct kw_clock *clock,
 	kw_json_member_string(&json, "bootId", gap->boot_id);
 	kw_json_member_u64(&json, "bootNs", finding->boot_ns);
 	kw_json_member_string(&json, "cellId", cell ? cell->cell_id : NULL);
+	if (gap->kind == KW_GAP_LOST && finding->attributed)
+		kw_event_member_cgroup(&json, "cgroup", &finding->attributed->victim);
 	kw_json_member_nonzero(&json, "from", gap->from_boot_ns);
 	kw_event_member_received(&json, finding, clock);
 	kw_json_member_string(&json, "kind", kw_gap_kind_name(gap->kind));

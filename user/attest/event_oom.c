@@ -44,6 +44,7 @@ int kw_event_oom_kill(const struct kw_finding *finding, const struct kw_clock *c
 	if (owner_known)
 		kw_json_member_u64(&json, "limitPages", record->oom.limit_pages);
 	kw_json_member_nonzero(&json, "member", record->member);
+	kw_json_member_string(&json, "ofCounterEvent", finding->of_event_id);
 	if (owner_known)
 		kw_json_member_i64(&json, "points", record->oom.points);
 	kw_json_member_string(&json, "probeSource", PROBE_SOURCE);

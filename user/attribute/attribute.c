@@ -168,6 +168,11 @@ void kw_attribute_observation(struct kw_attribute *attribute,
 				 kw_cells_by_handle(attribute->cells, observation->guest->handle));
 		break;
 	case KW_OBSERVATION_LOST:
+		identify(attribute, &observation->lost->cgroup, &ret_attributed->victim);
+		if (ret_attributed->victim.truncated)
+			ret_attributed->victim.path[0] = '\0';
+		set_cell_of(attribute, &ret_attributed->victim, ret_attributed);
+		break;
 	case KW_OBSERVATION_KIND_COUNT_:
 		break;
 	}

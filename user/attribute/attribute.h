@@ -40,6 +40,13 @@ void kw_pods_parse(const char *path, struct kw_identity *identity);
 
 /* ---- cells.c: the registry ---- */
 
+/* Whose kernel the cell's processes run on. */
+enum kw_cell_kernel {
+	KW_KERNEL_UNKNOWN, /* not given: no verdict is built on either */
+	KW_KERNEL_SHARED,  /* the host's: a container; its processes are the host's */
+	KW_KERNEL_OWN,	   /* its own: a VM; the host sees the VMM alone */
+};
+
 struct kw_cell {
 	uint32_t handle; /* of this registration: counted up, never reused while the daemon lives */
 	char cell_id[KW_CELL_ID_MAX + 1];
@@ -48,6 +55,12 @@ struct kw_cell {
 	char cgroup_path[KW_PATH_MAX]; /* below the cgroup root, "/" first; empty: none */
 	char vsock_uds_base[108];      /* empty: none */
 	uint32_t vsock_cid;	       /* 0: none */
+	uint32_t silence_seconds;      /* its own window of silence; 0: the daemon's */
+	enum kw_cell_kernel kernel;
+	bool has_uds_uid; /* who may connect to the socket, else the daemon's settings */
+	bool has_uds_gid;
+	uint32_t vsock_uds_uid;
+	uint32_t vsock_uds_gid;
 };
 
 struct kw_cells;
@@ -85,7 +98,8 @@ void kw_cells_each(const struct kw_cells *cells, kw_cell_fn callback, void *cont
 struct kw_attributed {
 	const struct kw_observation *observation; /* borrowed */
 	struct kw_identity victim;  /* OOM_KILL: the victim's cgroup; THROTTLE: the throttled one;
-				     * PIDS: the one of the fork; COUNTS: the one that was read */
+				     * PIDS: the one of the fork; COUNTS: the one that was read; LOST: whose
+				     * record it was */
 	struct kw_identity owner;   /* OOM_KILL, OOM_END, PIDS: the limit owner's cgroup */
 	struct kw_identity trigger; /* OOM_KILL, OOM_END */
 	bool has_cell;

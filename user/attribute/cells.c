@@ -195,7 +195,10 @@ static bool is_same(const struct kw_cell *a, const struct kw_cell *b)
 	return strcmp(a->cell_id, b->cell_id) == 0 && strcmp(a->run_id, b->run_id) == 0 &&
 	       strcmp(a->spec_signature_hash, b->spec_signature_hash) == 0 &&
 	       strcmp(a->cgroup_path, b->cgroup_path) == 0 &&
-	       strcmp(a->vsock_uds_base, b->vsock_uds_base) == 0 && a->vsock_cid == b->vsock_cid;
+	       strcmp(a->vsock_uds_base, b->vsock_uds_base) == 0 && a->vsock_cid == b->vsock_cid &&
+	       a->silence_seconds == b->silence_seconds && a->kernel == b->kernel &&
+	       a->has_uds_uid == b->has_uds_uid && a->has_uds_gid == b->has_uds_gid &&
+	       a->vsock_uds_uid == b->vsock_uds_uid && a->vsock_uds_gid == b->vsock_uds_gid;
 }
 
 static void register_cell(struct kw_cells *cells, struct entry *entry, const struct kw_cell *cell)

@@ -18,7 +18,9 @@
 #include "user/base/cleanup.h"
 #include "user/base/text.h"
 
-/* VMADDR_CID_HOST and below are never a guest's; the highest is VMADDR_CID_ANY (vsock(7)). */
+/* VMADDR_CID_HOST and below are never a guest's; the highest is VMADDR_CID_ANY (vsock(7)). But who
+ * registers VMADDR_CID_LOCAL lets any process of this host speak for the cell: for trying things out. */
+#define CID_LOCAL 1
 #define CID_MIN 3
 #define CID_MAX (UINT32_MAX - 1)
 
@@ -133,11 +135,60 @@ static int take_cid(const struct refusal *refusal, const json_t *value, struct k
 {
 	json_int_t cid = json_integer_value(value);
 
-	if (!json_is_integer(value) || cid < CID_MIN || cid > (json_int_t)CID_MAX)
+	if (!json_is_integer(value) ||
+	    (cid != CID_LOCAL && (cid < CID_MIN || cid > (json_int_t)CID_MAX)))
 		return refuse(refusal, "vsockCid is not an integer from %d to %u", CID_MIN,
 			      CID_MAX);
 	cell->vsock_cid = (uint32_t)cid;
 	return 0;
+}
+
+static int take_silence(const struct refusal *refusal, const json_t *value, struct kw_cell *cell)
+{
+	json_int_t seconds = json_integer_value(value);
+
+	if (!json_is_integer(value) || seconds < 1 || seconds > KW_SILENCE_SECONDS_MAX)
+		return refuse(refusal, "silenceSeconds is not an integer from 1 to %d",
+			      KW_SILENCE_SECONDS_MAX);
+	cell->silence_seconds = (uint32_t)seconds;
+	return 0;
+}
+
+static int take_kernel(const struct refusal *refusal, const json_t *value, struct kw_cell *cell)
+{
+	const char *kernel = json_string_value(value);
+
+	if (kernel && strcmp(kernel, "shared") == 0)
+		cell->kernel = KW_KERNEL_SHARED;
+	else if (kernel && strcmp(kernel, "own") == 0)
+		cell->kernel = KW_KERNEL_OWN;
+	else
+		return refuse(refusal, "kernel is neither \"shared\" nor \"own\"");
+	return 0;
+}
+
+/* A number, as a jailer has it; no name, which would have to be asked for. */
+static int copy_id(const struct refusal *refusal, const char *member, const json_t *value,
+		   bool *ret_has, uint32_t *ret_id)
+{
+	json_int_t id = json_integer_value(value);
+
+	/* The highest is -1, which chown(2) takes for none. */
+	if (!json_is_integer(value) || id < 0 || id >= (json_int_t)UINT32_MAX)
+		return refuse(refusal, "%s is not an integer from 0 to %u", member, UINT32_MAX - 1);
+	*ret_has = true;
+	*ret_id = (uint32_t)id;
+	return 0;
+}
+
+static int take_uds_uid(const struct refusal *refusal, const json_t *value, struct kw_cell *cell)
+{
+	return copy_id(refusal, "vsockUdsUid", value, &cell->has_uds_uid, &cell->vsock_uds_uid);
+}
+
+static int take_uds_gid(const struct refusal *refusal, const json_t *value, struct kw_cell *cell)
+{
+	return copy_id(refusal, "vsockUdsGid", value, &cell->has_uds_gid, &cell->vsock_uds_gid);
 }
 
 static const struct {
@@ -151,6 +202,10 @@ static const struct {
 	{ "cgroupPath", take_cgroup_path, false },
 	{ "vsockUdsBase", take_uds_base, false },
 	{ "vsockCid", take_cid, false },
+	{ "silenceSeconds", take_silence, false },
+	{ "kernel", take_kernel, false },
+	{ "vsockUdsUid", take_uds_uid, false },
+	{ "vsockUdsGid", take_uds_gid, false },
 };
 
 static int check_known(const struct refusal *refusal, json_t *root)

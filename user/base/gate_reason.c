@@ -4,6 +4,8 @@
  * text. It stands in base because the gate and the daemon share no other room. The gate checks before
  * it sends; the daemon checks again with the same code, as a taken-over gate may send anything.
  */
+#include <string.h>
+
 #include <kwitness/gate.h>
 
 #include "user/base/cleanup.h"
@@ -28,6 +30,7 @@ static const char *const reason_names[] = {
 	[KW_GATE_FLOOD] = "flood",
 	[KW_GATE_READ_DEADLINE] = "read_deadline",
 	[KW_GATE_NO_MEMORY] = "no_memory",
+	[KW_GATE_UNKNOWN_CID] = "unknown_cid",
 };
 _Static_assert(kw_array_size(reason_names) == KW_GATE_REASON_COUNT_, "a reason without a name");
 
@@ -36,9 +39,9 @@ const char *kw_gate_reason_name(uint32_t reason)
 	return reason < KW_GATE_REASON_COUNT_ ? reason_names[reason] : NULL;
 }
 
-bool kw_gate_probe_is_valid(const char *text, size_t length)
+static bool is_name(const char *text, size_t length, size_t maximum)
 {
-	if (length == 0 || length > KW_PROBE_SOURCE_MAX)
+	if (length == 0 || length > maximum)
 		return false;
 	for (size_t i = 0; i < length; i++) {
 		char c = text[i];
@@ -49,9 +52,9 @@ bool kw_gate_probe_is_valid(const char *text, size_t length)
 	return true;
 }
 
-bool kw_gate_comm_is_valid(const char *text, size_t length)
+static bool is_plain_text(const char *text, size_t length, size_t maximum)
 {
-	if (length > KW_GUEST_COMM_MAX || !kw_text_is_utf8(text, length))
+	if (length > maximum || !kw_text_is_utf8(text, length))
 		return false;
 	for (size_t i = 0; i < length; i++) {
 		unsigned char c = (unsigned char)text[i];
@@ -64,4 +67,43 @@ bool kw_gate_comm_is_valid(const char *text, size_t length)
 			return false;
 	}
 	return true;
+}
+
+/* Whether text names type, in which a '.' of text stands as '_'. */
+static bool is_of_type(const char *text, size_t length, const char *type)
+{
+	if (strlen(type) != length)
+		return false;
+	for (size_t i = 0; i < length; i++)
+		if (type[i] != (text[i] == '.' ? '_' : text[i]))
+			return false;
+	return true;
+}
+
+bool kw_gate_probe_is_valid(const char *text, size_t length)
+{
+	/* The host's own words among guest.v1.*: from a guest they would pass for the host's. */
+	return is_name(text, length, KW_PROBE_SOURCE_MAX) &&
+	       !is_of_type(text, length, "agent_silenced") &&
+	       !is_of_type(text, length, "agent_resumed");
+}
+
+bool kw_gate_comm_is_valid(const char *text, size_t length)
+{
+	return is_plain_text(text, length, KW_GUEST_COMM_MAX);
+}
+
+bool kw_gate_key_is_valid(const char *text, size_t length)
+{
+	return is_name(text, length, KW_CLAIM_KEY_MAX);
+}
+
+bool kw_gate_claim_text_is_valid(const char *text, size_t length)
+{
+	return is_plain_text(text, length, KW_CLAIM_TEXT_MAX);
+}
+
+bool kw_gate_boot_id_is_valid(const char *text, size_t length)
+{
+	return is_plain_text(text, length, KW_BOOT_ID_MAX);
 }

@@ -8,6 +8,7 @@
 #include "user/capture/hooks.h"
 
 #include <errno.h>
+#include <linux/bpf.h>
 #include <stdlib.h>
 
 #include <bpf/bpf.h>
@@ -25,6 +26,7 @@ struct scan {
 	uint64_t ids[BATCH];
 	struct kw_throttle entries[BATCH];
 	struct kw_record_throttle record;
+	bool is_last; /* the programs go: every episode is over */
 	/* too long quiet; deleted after the scan, which a deletion would make begin anew */
 	uint64_t idle[BATCH];
 	unsigned int idle_count;
@@ -41,7 +43,7 @@ static bool is_over(const struct kw_throttle *entry, uint64_t now)
 /* Tells the end of the entry's episode, once. 0 or the callback's error. */
 static int tell_end(struct scan *scan, uint64_t id, const struct kw_throttle *entry)
 {
-	const struct kw_pins_maps *maps = &scan->turn.hooks->maps;
+	const struct kw_pins_maps *maps = kw_drain_maps(&scan->turn);
 	uint64_t told = 0;
 	int r;
 
@@ -70,7 +72,7 @@ static int look_at(struct scan *scan, uint64_t id, const struct kw_throttle *ent
 {
 	int r;
 
-	if (!is_over(entry, scan->now))
+	if (scan->is_last ? !entry->episode : !is_over(entry, scan->now))
 		return 0;
 	r = tell_end(scan, id, entry);
 	if (r == 0 && scan->now - entry->last_boot_ns > FORGET_NS && scan->idle_count < BATCH)
@@ -80,7 +82,7 @@ static int look_at(struct scan *scan, uint64_t id, const struct kw_throttle *ent
 
 static int scan_throttles(struct scan *scan)
 {
-	const struct kw_pins_maps *maps = &scan->turn.hooks->maps;
+	const struct kw_pins_maps *maps = kw_drain_maps(&scan->turn);
 	uint32_t position, count;
 	void *from = NULL;
 	int failed = 0, r;
@@ -105,11 +107,22 @@ static int scan_throttles(struct scan *scan)
 	return failed;
 }
 
+static int scan_all(const struct kw_drain_turn *turn, bool is_last)
+{
+	cleanup_free struct scan *scan = calloc(1, sizeof(*scan));
+
+	if (!scan)
+		return -ENOMEM;
+	scan->turn = *turn;
+	scan->now = kw_clock_boot_ns(turn->hooks->clock);
+	scan->is_last = is_last;
+	return scan_throttles(scan);
+}
+
 int kw_hooks_poll_bulk(struct kw_hooks *hooks, unsigned int limit, kw_observation_fn callback,
 		       void *context)
 {
 	struct kw_drain_turn turn = { hooks, false, callback, context };
-	cleanup_free struct scan *scan = NULL;
 	int count, r;
 
 	if (!hooks->bulk.consumer)
@@ -118,13 +131,23 @@ int kw_hooks_poll_bulk(struct kw_hooks *hooks, unsigned int limit, kw_observatio
 	if (count < 0 || (unsigned int)count == limit)
 		return count; /* what is still in the ring comes before the end of it */
 	r = kw_refusals_scan(&turn);
-	if (r < 0)
-		return r;
-	scan = calloc(1, sizeof(*scan));
-	if (!scan)
-		return -ENOMEM;
-	scan->turn = turn;
-	scan->now = kw_clock_boot_ns(hooks->clock);
-	r = scan_throttles(scan);
+	if (r >= 0)
+		r = scan_all(&turn, false);
 	return r < 0 ? r : count;
+}
+
+int kw_bulk_finish_previous(struct kw_drain_turn *turn)
+{
+	const struct kw_pins_maps *maps = kw_drain_maps(turn);
+	struct kw_ring ring;
+	int r;
+
+	if (!kw_pins_has_all_maps(maps) || kw_ring_open(maps->bulk, &ring) < 0)
+		return 0; /* of a build that had none */
+	/* more than it can hold: to its end */
+	r = kw_ring_consume(&ring, KW_BULK_RING_BYTES / BPF_RINGBUF_HDR_SZ, kw_drain_take, turn);
+	kw_ring_close(&ring);
+	if (r >= 0)
+		r = kw_refusals_scan(turn);
+	return r < 0 ? r : scan_all(turn, true);
 }

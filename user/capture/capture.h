@@ -14,6 +14,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include <kwitness/gate.h>
 #include <kwitness/limits.h>
@@ -163,6 +164,39 @@ struct kw_counts {
 	const char *path; /* below the cgroup root, "/" first; borrowed */
 };
 
+/* ---- state.c: what one cgroup is like now, for whoever judges a guest's word ---- */
+
+enum kw_state_known {
+	KW_STATE_POPULATED = 1,
+	KW_STATE_MEMORY = 2,
+	KW_STATE_MEMORY_MAX = 4,
+	KW_STATE_CPU = 8,
+	KW_STATE_PIDS = 16,
+	KW_STATE_PIDS_MAX = 32,
+	KW_STATE_PIDS_PEAK = 64,
+	KW_STATE_OOM_KILL = 128,
+};
+
+struct kw_state {
+	uint64_t boot_ns;
+	bool is_gone;	   /* there is no such cgroup; nothing else is known */
+	uint32_t known;	   /* enum kw_state_known: which of these were read */
+	bool is_populated; /* it, or a descendant, holds a process */
+	uint64_t memory_bytes;
+	uint64_t memory_max_bytes; /* its own limit or an ancestor's; KW_UNLIMITED */
+	uint64_t cpu_usec;	   /* usage_usec of cpu.stat */
+	uint64_t pids;
+	uint64_t pids_max; /* as memory_max_bytes */
+	uint64_t pids_peak;
+	uint64_t
+		oom_kill; /* of memory.events: its own and its descendants', unless mounted otherwise */
+};
+
+/* Reads the cgroup at path ("/" first) below root_path. 0, also when it is gone; -ENOTSUP: no cgroup v2 is
+ * mounted there, so nothing follows from a directory that is missing; -EINVAL: the root; -errno. */
+int kw_state_read(const char *root_path, const char *path, const struct kw_clock *clock,
+		  struct kw_state *ret_state) kw_must_check;
+
 /* ---- observations ---- */
 
 enum kw_observation_kind {
@@ -192,6 +226,8 @@ struct kw_lost {
 	uint32_t record_kind; /* enum kw_record_kind; 0: not known */
 	enum kw_lost_reason reason;
 	uint64_t count; /* since the last report */
+	/* Whose they were; KW_CGROUP_KNOWN is not set: nobody's in particular. The path may be missing. */
+	struct kw_cgroup_ref cgroup;
 };
 
 struct kw_observation {
@@ -375,7 +411,10 @@ struct kw_hook_attempt {
 
 struct kw_hooks_options {
 	enum kw_tier ceiling; /* best tier that may be tried */
-	const char *pin_path; /* KW_PATH_PINS, or NULL: nothing is pinned */
+	const char *pin_path; /* KW_PATH_PINS, or NULL: nothing is pinned; outlives the hooks */
+	/* Sizes of the rings, powers of two and whole pages; 0: as built. For tests of a full ring. */
+	uint32_t evidence_ring_bytes;
+	uint32_t bulk_ring_bytes;
 	const struct kw_clock *clock;
 };
 
@@ -388,6 +427,38 @@ int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_
 /* Closes descriptors; pinned programs go on recording. */
 void kw_hooks_free(struct kw_hooks *hooks);
 KW_DEFINE_CLEANUP(struct kw_hooks *, kw_hooks_free)
+
+/* What the programs of the last daemon have recorded since nobody reads. */
+struct kw_unread {
+	uint64_t
+		read_boot_ns; /* when the ring was last known to be read to its end; 0: not known */
+	uint64_t records;     /* that wait */
+};
+
+/* Looks at pins without touching them. 0; -ENOENT: there are none; or -errno. */
+int kw_hooks_unread(const char *pin_path, struct kw_unread *ret_unread) kw_must_check;
+
+/* Appends what was tried, what is attached and what its programs took of the verifier, as one JSON
+ * object {bootId, pid, tier, pinned, hooks, attempts, programs}, to text. 0, or the error of text. */
+int kw_hooks_report(const struct kw_hooks *hooks, const char *boot_id, struct kw_bytes *text)
+	kw_must_check;
+
+/* What one attached program has cost, as the kernel counts it (struct bpf_prog_info). */
+struct kw_hook_cost {
+	char program[64]; /* "fexit_oom_kill_process" */
+	uint32_t
+		verified_insns; /* instructions the verifier went through; 0: not told (below 5.16) */
+	uint64_t run_count;	/* counted only while BPF statistics are switched on */
+	uint64_t run_time_ns;
+};
+
+/* One entry per attached program; at most max. Returns how many there are, or -errno: -EPERM for programs
+ * that were taken over, unless the caller has CAP_SYS_ADMIN (a program is found by its id). */
+int kw_hooks_costs(const struct kw_hooks *hooks, struct kw_hook_cost *ret_costs, size_t max);
+
+/* Has the kernel count run times as long as the descriptor returned is open; a few ns per run of every
+ * BPF program of the host. Or -errno. */
+int kw_hooks_enable_stats(void);
 
 /* Removes every pin below pin_path: programs stop once nothing holds them. 0 or -errno. */
 int kw_hooks_detach(const char *pin_path);
@@ -423,6 +494,11 @@ uint64_t kw_hooks_backlog(const struct kw_hooks *hooks);
 int kw_hooks_collect_losses(struct kw_hooks *hooks, kw_observation_fn callback, void *context)
 	kw_must_check;
 
+/* What the programs have counted of one cgroup, by its id, whatever became of records and of the cgroup.
+ * 0; -ENOENT: nothing, or there are no programs. */
+int kw_hooks_cgroup_counts(const struct kw_hooks *hooks, uint64_t cgroup_id,
+			   struct kw_cgroup_counts *ret_counts) kw_must_check;
+
 /* When set, each raw record that is consumed is also appended to fd as u32 little-endian length,
  * u64 received_boot_ns, u64 received_real_ns, bytes: a recording for tests/replay. Not owned. */
 void kw_hooks_set_recording(struct kw_hooks *hooks, int fd);
@@ -438,11 +514,28 @@ int kw_gatelink_open(const char *program, const struct kw_clock *clock,
 void kw_gatelink_free(struct kw_gatelink *link);
 KW_DEFINE_CLEANUP(struct kw_gatelink *, kw_gatelink_free)
 
-/* Binds base + KW_GUEST_SOCKET_SUFFIX (mode 0600; a stale socket is replaced, anything else there is
- * refused with -EEXIST; a live listener with -EADDRINUSE) and hands it to the gate under handle. */
-int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const char *base)
-	kw_must_check;
-/* Tells the gate to forget handle, and unlinks its socket. */
+/* Who may connect to a guest's socket. (uid_t)-1, (gid_t)-1: as this process. */
+struct kw_socket_access {
+	uid_t uid;
+	gid_t gid;
+	mode_t mode;
+};
+
+/* Binds base + KW_GUEST_SOCKET_SUFFIX for access (NULL: this process alone, mode 0600) and hands it to
+ * the gate under handle. 0; -EEXIST: something that is no stale socket stands there; -EADDRINUSE: a live
+ * listener does; -ELOOP: a symbolic link in the path of its directory; -EINVAL: handle has one; -errno. */
+int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const char *base,
+			    const struct kw_socket_access *access) kw_must_check;
+/* The same with a listening AF_UNIX stream socket that somebody else has bound. fd: borrowed, a copy is
+ * kept; its file is not unlinked. 0; -EINVAL: it is none, or handle has one; -errno. */
+int kw_gatelink_listen_fd(struct kw_gatelink *link, uint32_t handle, int fd) kw_must_check;
+/* Listens on AF_VSOCK, port KW_GUEST_PORT, for all cells, unless it does already; fd: such a listener,
+ * borrowed; -1: one is bound. 0; -EAFNOSUPPORT: there is no AF_VSOCK here; -EADDRINUSE; -EINVAL; -errno. */
+int kw_gatelink_listen_vsock(struct kw_gatelink *link, int fd) kw_must_check;
+/* The peer with this CID is handle's guest, beside or without a socket of its own. 0, -EINVAL: handle
+ * has one; -ENOMEM. */
+int kw_gatelink_admit(struct kw_gatelink *link, uint32_t handle, uint32_t cid) kw_must_check;
+/* Tells the gate to forget handle, and unlinks the socket that was bound for it. */
 void kw_gatelink_forget(struct kw_gatelink *link, uint32_t handle);
 
 int kw_gatelink_fd(const struct kw_gatelink *link);

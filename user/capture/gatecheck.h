@@ -11,6 +11,7 @@
 
 struct kw_gatecheck {
 	bool is_ready;		  /* READY was received */
+	bool has_vsock;		  /* the gate was given the AF_VSOCK listener */
 	uint32_t highest_handle;  /* ever given: handles are counted up and not used again */
 	uint64_t drained_boot_ns; /* when the link was last seen empty */
 };

@@ -1,44 +1,43 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The daemon's end of the gate: starts the program, binds and hands over listening sockets, and checks
+ * The daemon's end of the gate: starts the program, hands over listening sockets, and checks
  * each message as if it came from an enemy, since a guest may have taken the gate over. The daemon keeps
  * every listening socket open, so that a gate that died is replaced without a guest seeing its socket
- * vanish. Messages: include/kwitness/gate.h; sockets: unix(7).
+ * vanish. Messages: include/kwitness/gate.h; the sockets themselves: gatesocket.c.
  */
 #include "user/capture/capture.h"
 
 #include <errno.h>
-#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
-#include <spawn.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/queue.h>
 #include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
-
-#include <kwitness/names.h>
 
 #include "user/base/cleanup.h"
 #include "user/capture/gatecheck.h"
-
-/* Connections that wait for the gate's accept. */
-#define BACKLOG 16
+#include "user/capture/gatesocket.h"
+#include "user/capture/gatespawn.h"
 
 /* A gate that takes no order for so long does not work: it is replaced. */
 #define SEND_TIMEOUT_MS 1000
 
+/* A cell: its own socket, its CID on the shared one, or both. */
 struct listener {
 	uint32_t handle;
-	int fd;
-	dev_t device; /* of the socket's file: only our own is ever unlinked */
-	ino_t inode;
-	char path[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	uint32_t cid; /* 0: none */
+	int fd;	      /* -1: none */
+	struct kw_gatesocket_file file;
 	LIST_ENTRY(listener) of_link;
+};
+
+struct order {
+	enum kw_gate_kind kind;
+	uint32_t handle;
+	uint32_t cid;
+	int fd; /* goes with it; -1: none */
 };
 
 struct kw_gatelink {
@@ -46,6 +45,7 @@ struct kw_gatelink {
 	char *program;
 	int fd;
 	int pidfd;
+	int vsock_fd; /* the AF_VSOCK listener that all cells share; -1: none */
 	struct kw_gatecheck check;
 	bool has_unfinished; /* the callback failed: it gets this message again */
 	struct kw_gate_message unfinished;
@@ -53,52 +53,6 @@ struct kw_gatelink {
 };
 
 /* ---- the process ---- */
-
-/* posix_spawn() shares the parent's memory until execve() instead of copying it (posix_spawn(3)), so
- * the key is never in the child, and an execve() that fails is returned here. */
-static int spawn(const char *program, int link_fd, pid_t *ret_pid)
-{
-	char *const arguments[] = { (char[]){ "kwitness-gate" }, NULL };
-	char *const environment[] = { NULL };
-	posix_spawn_file_actions_t actions;
-	posix_spawnattr_t attributes;
-	sigset_t none;
-	sigset_t all;
-	int r;
-
-	(void)sigemptyset(&none);
-	(void)sigfillset(&all);
-	r = posix_spawn_file_actions_init(&actions);
-	if (r != 0)
-		return -r;
-	r = posix_spawnattr_init(&attributes);
-	if (r != 0) {
-		(void)posix_spawn_file_actions_destroy(&actions);
-		return -r;
-	}
-	/* dup2 clears FD_CLOEXEC, also when both numbers are the same (glibc 2.29). */
-	r = posix_spawn_file_actions_adddup2(&actions, link_fd, KW_GATE_FD);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(&actions, STDIN_FILENO, "/dev/null", O_RDONLY,
-						     0);
-	if (r == 0)
-		r = posix_spawn_file_actions_addopen(&actions, STDOUT_FILENO, "/dev/null", O_WRONLY,
-						     0);
-	if (r == 0)
-		r = posix_spawn_file_actions_addclosefrom_np(&actions, KW_GATE_FD + 1);
-	if (r == 0)
-		r = posix_spawnattr_setsigmask(&attributes, &none);
-	if (r == 0)
-		r = posix_spawnattr_setsigdefault(&attributes, &all);
-	if (r == 0)
-		r = posix_spawnattr_setflags(&attributes,
-					     POSIX_SPAWN_SETSIGMASK | POSIX_SPAWN_SETSIGDEF);
-	if (r == 0)
-		r = posix_spawn(ret_pid, program, &actions, &attributes, arguments, environment);
-	(void)posix_spawnattr_destroy(&attributes);
-	(void)posix_spawn_file_actions_destroy(&actions);
-	return -r;
-}
 
 static void stop(struct kw_gatelink *link)
 {
@@ -125,7 +79,7 @@ static int start(struct kw_gatelink *link)
 
 	if (socketpair(AF_UNIX, SOCK_SEQPACKET | SOCK_CLOEXEC | SOCK_NONBLOCK, 0, pair) < 0)
 		return -errno;
-	r = spawn(link->program, pair[1], &pid);
+	r = kw_gatespawn(link->program, pair[1], &pid);
 	(void)close(pair[1]);
 	if (r < 0) {
 		(void)close(pair[0]);
@@ -148,27 +102,27 @@ static int start(struct kw_gatelink *link)
 
 /* ---- orders ---- */
 
-/* Sends one order, with fd when it is not -1. Waits SEND_TIMEOUT_MS at most. */
-static int send_order(const struct kw_gatelink *link, enum kw_gate_kind kind, uint32_t handle,
-		      int fd)
+/* Sends one order. Waits SEND_TIMEOUT_MS at most. */
+static int send_order(const struct kw_gatelink *link, const struct order *order)
 {
-	struct kw_gate_message order = {
+	struct kw_gate_message message = {
 		.version = KW_GATE_VERSION,
-		.kind = (uint16_t)kind,
-		.size = sizeof(order),
-		.handle = handle,
+		.kind = (uint16_t)order->kind,
+		.size = sizeof(message),
+		.handle = order->handle,
+		.peer_cid = order->cid,
 	};
 	union {
 		struct cmsghdr header;
 		char bytes[CMSG_SPACE(sizeof(int))];
 	} control = { 0 };
-	struct iovec data = { .iov_base = &order, .iov_len = sizeof(order) };
+	struct iovec data = { .iov_base = &message, .iov_len = sizeof(message) };
 	struct msghdr header = { .msg_iov = &data, .msg_iovlen = 1 };
 	struct pollfd writable = { .fd = link->fd, .events = POLLOUT };
 
 	if (link->fd < 0)
 		return -EPIPE;
-	if (fd >= 0) {
+	if (order->fd >= 0) {
 		struct cmsghdr *cmsg;
 
 		header.msg_control = control.bytes;
@@ -177,7 +131,7 @@ static int send_order(const struct kw_gatelink *link, enum kw_gate_kind kind, ui
 		cmsg->cmsg_level = SOL_SOCKET;
 		cmsg->cmsg_type = SCM_RIGHTS;
 		cmsg->cmsg_len = CMSG_LEN(sizeof(int));
-		memcpy(CMSG_DATA(cmsg), &fd, sizeof(int));
+		memcpy(CMSG_DATA(cmsg), &order->fd, sizeof(int));
 	}
 	while (sendmsg(link->fd, &header, MSG_DONTWAIT | MSG_NOSIGNAL) < 0) {
 		if (errno == EINTR)
@@ -192,10 +146,9 @@ static int send_order(const struct kw_gatelink *link, enum kw_gate_kind kind, ui
 
 /* An order that could not be sent ends the link: kw_gatelink_receive() then says -EPIPE, and the
  * restart hands over what is there by then. */
-static void send_or_hang_up(struct kw_gatelink *link, enum kw_gate_kind kind, uint32_t handle,
-			    int fd)
+static void send_or_hang_up(struct kw_gatelink *link, const struct order *order)
 {
-	if (link->fd >= 0 && send_order(link, kind, handle, fd) < 0)
+	if (link->fd >= 0 && send_order(link, order) < 0)
 		(void)shutdown(link->fd, SHUT_RDWR);
 }
 
@@ -211,99 +164,110 @@ static struct listener *find_listener(const struct kw_gatelink *link, uint32_t h
 	return NULL;
 }
 
-/* Whether nobody listens at address any more. Anything but a clear refusal counts as alive. */
-static bool is_stale(const struct sockaddr_un *address)
-{
-	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-
-	return fd >= 0 && connect(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 &&
-	       errno == ECONNREFUSED;
-}
-
-/* Unlinks a socket that an ended process has left. 0, -EEXIST: no socket; -EADDRINUSE: it lives. */
-static int remove_stale(const struct sockaddr_un *address)
-{
-	struct stat status;
-
-	if (lstat(address->sun_path, &status) < 0)
-		return errno == ENOENT ? 0 : -errno;
-	if (!S_ISSOCK(status.st_mode))
-		return -EEXIST;
-	if (!is_stale(address))
-		return -EADDRINUSE;
-	return unlink(address->sun_path) < 0 && errno != ENOENT ? -errno : 0;
-}
-
-static int bind_socket(const struct sockaddr_un *address, int *ret_fd)
-{
-	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
-	int r;
-
-	if (fd < 0)
-		return -errno;
-	/* The file that bind() makes gets the socket's own mode (net/unix/af_unix.c,
-	 * unix_bind_bsd()): no moment in which others could connect, no change of umask. */
-	if (fchmod(fd, 0600) < 0)
-		return -errno;
-	r = bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0 ? -errno : 0;
-	if (r == -EADDRINUSE) {
-		r = remove_stale(address);
-		if (r == 0 && bind(fd, (const struct sockaddr *)address, sizeof(*address)) < 0)
-			r = -errno;
-	}
-	if (r < 0)
-		return r;
-	if (listen(fd, BACKLOG) < 0) {
-		r = -errno;
-		(void)unlink(address->sun_path);
-		return r;
-	}
-	*ret_fd = take_fd(fd);
-	return 0;
-}
-
 static void listener_free(struct listener *listener)
 {
-	struct stat status;
-
 	LIST_REMOVE(listener, of_link);
-	if (lstat(listener->path, &status) == 0 && status.st_dev == listener->device &&
-	    status.st_ino == listener->inode)
-		(void)unlink(listener->path);
-	(void)close(listener->fd);
+	kw_gatesocket_unlink(&listener->file);
+	if (listener->fd >= 0)
+		(void)close(listener->fd);
 	free(listener);
 }
 
-int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const char *base)
+/* Keeps fd (-1: none), which becomes the object's, under handle. */
+static int new_listener(struct kw_gatelink *link, uint32_t handle, int fd,
+			struct listener **ret_listener)
 {
-	struct sockaddr_un address = { .sun_family = AF_UNIX };
-	cleanup_free struct listener *listener = calloc(1, sizeof(*listener));
-	struct stat status;
-	int length;
-	int r;
+	struct listener *listener = calloc(1, sizeof(*listener));
 
-	if (!listener)
+	if (!listener) {
+		kw_cleanup_close_fd(&fd);
 		return -ENOMEM;
-	if (handle == 0 || base[0] != '/' || find_listener(link, handle))
-		return -EINVAL;
-	length = snprintf(address.sun_path, sizeof(address.sun_path), "%s%s", base,
-			  KW_GUEST_SOCKET_SUFFIX);
-	if (length < 0 || (size_t)length >= sizeof(address.sun_path))
-		return -ENAMETOOLONG;
-	r = bind_socket(&address, &listener->fd);
-	if (r < 0)
-		return r;
-	listener->handle = handle;
-	memcpy(listener->path, address.sun_path, sizeof(listener->path));
-	if (lstat(listener->path, &status) == 0) {
-		listener->device = status.st_dev;
-		listener->inode = status.st_ino;
 	}
+	listener->handle = handle;
+	listener->fd = fd;
 	if (handle > link->check.highest_handle)
 		link->check.highest_handle = handle;
 	LIST_INSERT_HEAD(&link->listeners, listener, of_link);
-	send_or_hang_up(link, KW_GATE_LISTEN, handle, listener->fd);
-	(void)take_ptr(listener);
+	*ret_listener = listener;
+	return 0;
+}
+
+static bool is_handle_free(const struct kw_gatelink *link, uint32_t handle)
+{
+	return handle != 0 && handle != KW_GATE_HANDLE_VSOCK && !find_listener(link, handle);
+}
+
+int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const char *base,
+			    const struct kw_socket_access *access)
+{
+	const struct kw_socket_access own = { (uid_t)-1, (gid_t)-1, 0600 };
+	struct kw_gatesocket_file file;
+	struct listener *listener;
+	int fd;
+	int r;
+
+	if (!is_handle_free(link, handle))
+		return -EINVAL;
+	r = kw_gatesocket_bind_unix(base, access ? access : &own, &file, &fd);
+	if (r < 0)
+		return r;
+	r = new_listener(link, handle, fd, &listener);
+	if (r < 0) {
+		kw_gatesocket_unlink(&file);
+		return r;
+	}
+	listener->file = file;
+	send_or_hang_up(link, &(struct order){ KW_GATE_LISTEN, handle, 0, fd });
+	return 0;
+}
+
+int kw_gatelink_listen_fd(struct kw_gatelink *link, uint32_t handle, int fd)
+{
+	struct listener *listener;
+	int copy;
+	int r;
+
+	if (!is_handle_free(link, handle))
+		return -EINVAL;
+	r = kw_gatesocket_copy(fd, AF_UNIX, &copy);
+	if (r == 0)
+		r = new_listener(link, handle, copy, &listener);
+	if (r < 0)
+		return r;
+	send_or_hang_up(link, &(struct order){ KW_GATE_LISTEN, handle, 0, copy });
+	return 0;
+}
+
+int kw_gatelink_listen_vsock(struct kw_gatelink *link, int fd)
+{
+	int r;
+
+	if (link->vsock_fd >= 0)
+		return 0;
+	r = fd >= 0 ? kw_gatesocket_copy(fd, AF_VSOCK, &link->vsock_fd)
+		    : kw_gatesocket_bind_vsock(&link->vsock_fd);
+	if (r < 0)
+		return r;
+	link->check.has_vsock = true;
+	send_or_hang_up(link,
+			&(struct order){ KW_GATE_LISTEN, KW_GATE_HANDLE_VSOCK, 0, link->vsock_fd });
+	return 0;
+}
+
+int kw_gatelink_admit(struct kw_gatelink *link, uint32_t handle, uint32_t cid)
+{
+	struct listener *listener = find_listener(link, handle);
+	int r = 0;
+
+	if (cid == 0 || handle == 0 || handle == KW_GATE_HANDLE_VSOCK ||
+	    (listener && listener->cid != 0))
+		return -EINVAL;
+	if (!listener)
+		r = new_listener(link, handle, -1, &listener);
+	if (r < 0)
+		return r;
+	listener->cid = cid;
+	send_or_hang_up(link, &(struct order){ KW_GATE_ADMIT, handle, cid, -1 });
 	return 0;
 }
 
@@ -314,7 +278,7 @@ void kw_gatelink_forget(struct kw_gatelink *link, uint32_t handle)
 	if (!listener)
 		return;
 	listener_free(listener);
-	send_or_hang_up(link, KW_GATE_FORGET, handle, -1);
+	send_or_hang_up(link, &(struct order){ KW_GATE_FORGET, handle, 0, -1 });
 }
 
 /* ---- messages ---- */
@@ -340,6 +304,16 @@ static int receive_one(struct kw_gatelink *link, struct kw_gate_message *ret_mes
 	return n == sizeof(*ret_message) ? 1 : -EPROTO;
 }
 
+/* Whether a cell that is known has the channel that the message names. */
+static bool is_channel_valid(const struct kw_gatelink *link, const struct kw_gate_message *message)
+{
+	const struct listener *listener = find_listener(link, message->handle);
+
+	if (!listener || message->kind == KW_GATE_REFUSED)
+		return true;
+	return message->peer_cid == 0 ? listener->fd >= 0 : listener->cid == message->peer_cid;
+}
+
 /* Gives a checked message to callback. 1; 0 when nobody wants it any more; or callback's error. */
 static int deliver(struct kw_gatelink *link, const struct kw_gate_message *message,
 		   kw_observation_fn callback, void *context)
@@ -354,7 +328,7 @@ static int deliver(struct kw_gatelink *link, const struct kw_gate_message *messa
 	int r;
 
 	/* Was on its way when its cell was forgotten. */
-	if (!find_listener(link, message->handle))
+	if (message->handle != KW_GATE_HANDLE_VSOCK && !find_listener(link, message->handle))
 		return 0;
 	r = callback(context, &observation);
 	return r < 0 ? r : 1;
@@ -380,7 +354,8 @@ static int take_one(struct kw_gatelink *link, kw_observation_fn callback, void *
 			*ret_is_empty = true;
 			return 0;
 		}
-		if (!kw_gatecheck_is_valid(&link->check, message, now_boot_ns))
+		if (!kw_gatecheck_is_valid(&link->check, message, now_boot_ns) ||
+		    !is_channel_valid(link, message))
 			return -EPROTO;
 		if (message->kind == KW_GATE_READY) {
 			link->check.is_ready = true;
@@ -421,6 +396,7 @@ int kw_gatelink_open(const char *program, const struct kw_clock *clock,
 	link->clock = clock;
 	link->fd = -1;
 	link->pidfd = -1;
+	link->vsock_fd = -1;
 	LIST_INIT(&link->listeners);
 	link->program = strdup(program);
 	if (!link->program)
@@ -439,6 +415,7 @@ void kw_gatelink_free(struct kw_gatelink *link)
 	stop(link);
 	while (!LIST_EMPTY(&link->listeners))
 		listener_free(LIST_FIRST(&link->listeners));
+	kw_cleanup_close_fd(&link->vsock_fd);
 	free(link->program);
 	free(link);
 }
@@ -453,6 +430,20 @@ int kw_gatelink_pidfd(const struct kw_gatelink *link)
 	return link->pidfd;
 }
 
+/* What a gate must know of a cell. */
+static int hand_over(const struct kw_gatelink *link, const struct listener *listener)
+{
+	int r = 0;
+
+	if (listener->fd >= 0)
+		r = send_order(
+			link, &(struct order){ KW_GATE_LISTEN, listener->handle, 0, listener->fd });
+	if (r == 0 && listener->cid != 0)
+		r = send_order(link, &(struct order){ KW_GATE_ADMIT, listener->handle,
+						      listener->cid, -1 });
+	return r;
+}
+
 int kw_gatelink_restart(struct kw_gatelink *link)
 {
 	struct listener *listener;
@@ -460,12 +451,13 @@ int kw_gatelink_restart(struct kw_gatelink *link)
 
 	stop(link);
 	r = start(link);
-	if (r < 0)
-		return r;
+	if (r == 0 && link->vsock_fd >= 0)
+		r = send_order(link, &(struct order){ KW_GATE_LISTEN, KW_GATE_HANDLE_VSOCK, 0,
+						      link->vsock_fd });
 	LIST_FOREACH (listener, &link->listeners, of_link) {
-		r = send_order(link, KW_GATE_LISTEN, listener->handle, listener->fd);
 		if (r < 0)
 			return r;
+		r = hand_over(link, listener);
 	}
-	return 0;
+	return r;
 }

@@ -24,6 +24,11 @@ static const char *const group_names[KW_GROUP_COUNT_] = {
 	[KW_GROUP_MARK_VICTIM] = "mark_victim",
 };
 
+const char *kw_hooks_group_name(enum kw_hook_group group)
+{
+	return group_names[group];
+}
+
 static struct kw_hook_attempt *note(struct kw_hooks *hooks, const char *hook, enum kw_tier tier,
 				    int error)
 {
@@ -62,6 +67,9 @@ static int borrow_maps(struct kw_hooks *hooks)
 	hooks->maps.throttles_told = dup_map(hooks, "throttles_told");
 	hooks->maps.refusals = dup_map(hooks, "refusals");
 	hooks->maps.refusals_told = dup_map(hooks, "refusals_told");
+	hooks->maps.cgroup_losses = dup_map(hooks, "cgroup_losses");
+	hooks->maps.cgroup_losses_told = dup_map(hooks, "cgroup_losses_told");
+	hooks->maps.reader = dup_map(hooks, "reader");
 	return kw_pins_has_all_maps(&hooks->maps) ? 0 : -ENOMEM;
 }
 
@@ -113,10 +121,9 @@ static bool adopt(struct kw_hooks *hooks, const struct kw_hooks_options *options
 		  kw_pins_has_all_maps(&maps);
 	if (adopted)
 		hooks->maps = maps;
-	else if (meta.record_version == KW_RECORD_VERSION)
-		hooks->previous_maps = maps;
 	else
-		return false;
+		hooks->previous_maps = maps;
+	hooks->is_previous_foreign = meta.record_version != KW_RECORD_VERSION;
 	maps = KW_PINS_MAPS_NONE;
 	for (unsigned int i = 0; adopted && i < KW_GROUP_COUNT_; i++) {
 		hooks->combination.tier[i] = meta.tier[i];
@@ -128,30 +135,37 @@ static bool adopt(struct kw_hooks *hooks, const struct kw_hooks_options *options
 	return adopted;
 }
 
-/*
- * New programs take the place of pins that cannot be adopted (another build, ceiling or record
- * version, or incomplete). The new ones are attached before the old pins go, so that no OOM goes
- * unseen. What the old ones have left unread is told first when its records are of this version, else
- * it is lost: the daemon declares a start without adoption as a gap. An OOM in the milliseconds
- * between the first and the last of the new programs may be told twice, under two numbers.
- */
-static void pin(struct kw_hooks *hooks, const struct kw_hooks_options *options)
+static int save_pins(struct kw_hooks *hooks)
 {
 	struct bpf_object *object = kw_load_object(&hooks->loaded);
-	struct kw_pin_meta meta = describe_self(options->ceiling);
-	struct kw_hook_attempt *attempt;
+	struct kw_pin_meta meta = describe_self(hooks->ceiling);
 	uint32_t zero = 0;
-	int r;
 
 	for (unsigned int i = 0; i < KW_GROUP_COUNT_; i++)
 		meta.tier[i] = hooks->combination.tier[i];
-	r = kw_pins_remove(options->pin_path);
-	if (r == 0 && bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "meta"), &zero,
-					  &meta, BPF_ANY) < 0)
-		r = -errno;
+	if (bpf_map_update_elem(bpf_object__find_map_fd_by_name(object, "meta"), &zero, &meta,
+				BPF_ANY) < 0)
+		return -errno;
+	return kw_pins_save(hooks->pin_path, object, hooks->loaded.links, hooks->loaded.link_count);
+}
+
+/*
+ * The new programs are attached before the pins of those that cannot be adopted (another build, ceiling or
+ * record version, or incomplete) go, and when what those have recorded was read: so no OOM goes unseen,
+ * and whoever dies on the way leaves the old pins whole. What both have seen is told once (handover.c).
+ */
+void kw_hooks_pin(struct kw_hooks *hooks)
+{
+	struct kw_hook_attempt *attempt;
+	int r;
+
+	if (hooks->pin_fd < 0)
+		return;
+	r = kw_pins_remove(hooks->pin_path);
+	if (!hooks->loaded.skeleton)
+		return; /* tier files: nobody would read what they record */
 	if (r == 0)
-		r = kw_pins_save(options->pin_path, object, hooks->loaded.links,
-				 hooks->loaded.link_count);
+		r = save_pins(hooks);
 	hooks->is_pinned = r == 0;
 	attempt = note(hooks, "pins", kw_hooks_tier(hooks), r);
 	kw_refusal_describe_pins(r, attempt->detail, sizeof(attempt->detail));
@@ -178,25 +192,41 @@ static int open_pins(struct kw_hooks *hooks, const struct kw_hooks_options *opti
 	return 0;
 }
 
-/* Loads, attaches and pins. A tier that cannot be had is no failure. 0 or -ENOMEM. */
+/* Loads and attaches; pins, unless others are to be read first. A tier that cannot be had is no failure.
+ * 0 or -ENOMEM. */
 static int load_new(struct kw_hooks *hooks, const struct kw_hooks_options *options)
+{
+	bool has_previous = hooks->previous_maps.evidence >= 0;
+	int r = 0;
+
+	if (has_previous) {
+		r = kw_handover_begin(hooks, kw_clock_boot_ns(options->clock));
+		if (r < 0)
+			return r;
+	}
+	if (options->ceiling < KW_TIER_FILES &&
+	    kw_load_best(options, note_group, hooks, &hooks->loaded, &hooks->combination) == 0)
+		r = borrow_maps(hooks);
+	if (r == 0 && !has_previous)
+		kw_hooks_pin(hooks);
+	return r;
+}
+
+static int open_rings(struct kw_hooks *hooks)
 {
 	int r = 0;
 
-	if (options->ceiling < KW_TIER_FILES)
-		r = kw_load_best(options->ceiling, options->clock, note_group, hooks,
-				 &hooks->loaded, &hooks->combination);
-	hooks->previous_until_ns = kw_clock_boot_ns(options->clock);
-	if (options->ceiling < KW_TIER_FILES && r == 0) {
-		r = borrow_maps(hooks);
-		if (r < 0)
-			return r;
-		if (hooks->pin_fd >= 0)
-			pin(hooks, options);
+	if (hooks->maps.evidence >= 0)
+		r = kw_ring_open(hooks->maps.evidence, &hooks->ring);
+	if (r == 0 && hooks->maps.bulk >= 0)
+		r = kw_ring_open(hooks->maps.bulk, &hooks->bulk);
+	if (r == 0 && hooks->previous_maps.evidence >= 0 &&
+	    kw_ring_open(hooks->previous_maps.evidence, &hooks->previous) < 0) {
+		/* no ring: nothing that could be read */
+		kw_hooks_pin(hooks);
+		kw_pins_close_maps(&hooks->previous_maps);
 	}
-	if (!hooks->is_pinned && hooks->pin_fd >= 0)
-		(void)kw_pins_remove(options->pin_path); /* nobody would read what they record */
-	return 0;
+	return r;
 }
 
 int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_hooks,
@@ -209,6 +239,8 @@ int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_
 	if (!hooks)
 		return -ENOMEM;
 	hooks->clock = options->clock;
+	hooks->pin_path = options->pin_path;
+	hooks->ceiling = options->ceiling;
 	hooks->maps = KW_PINS_MAPS_NONE;
 	hooks->previous_maps = KW_PINS_MAPS_NONE;
 	hooks->pin_fd = -1;
@@ -224,19 +256,9 @@ int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_
 		if (r < 0)
 			return r;
 	}
-	if (hooks->maps.evidence >= 0) {
-		r = kw_ring_open(hooks->maps.evidence, &hooks->ring);
-		if (r < 0)
-			return r;
-	}
-	if (hooks->maps.bulk >= 0) {
-		r = kw_ring_open(hooks->maps.bulk, &hooks->bulk);
-		if (r < 0)
-			return r;
-	}
-	if (hooks->previous_maps.evidence >= 0 &&
-	    kw_ring_open(hooks->previous_maps.evidence, &hooks->previous) < 0)
-		kw_pins_close_maps(&hooks->previous_maps);
+	r = open_rings(hooks);
+	if (r < 0)
+		return r;
 	*ret_adopted = adopted;
 	*ret_hooks = take_ptr(hooks);
 	return 0;
@@ -249,6 +271,7 @@ void kw_hooks_free(struct kw_hooks *hooks)
 	kw_ring_close(&hooks->ring);
 	kw_ring_close(&hooks->bulk);
 	kw_ring_close(&hooks->previous);
+	kw_handover_free(hooks);
 	kw_pins_close_maps(&hooks->previous_maps);
 	kw_load_free(&hooks->loaded, hooks->is_pinned);
 	kw_pins_close_maps(&hooks->maps);

@@ -129,8 +129,19 @@ static int attach(struct kw_loaded *loaded, const struct kw_combination *combina
 	return 0;
 }
 
+static int size_rings(struct kwitness *skeleton, const struct kw_hooks_options *options)
+{
+	int r = 0;
+
+	if (options->evidence_ring_bytes)
+		r = bpf_map__set_max_entries(skeleton->maps.evidence, options->evidence_ring_bytes);
+	if (r == 0 && options->bulk_ring_bytes)
+		r = bpf_map__set_max_entries(skeleton->maps.bulk, options->bulk_ring_bytes);
+	return r;
+}
+
 /* Loads and attaches exactly this combination, or nothing. 0 or -errno. */
-static int load(const struct kw_clock *clock, const struct kw_combination *combination,
+static int load(const struct kw_hooks_options *options, const struct kw_combination *combination,
 		struct kw_loaded *ret_loaded)
 {
 	cleanup(loaded_drop) struct kw_loaded loaded = {};
@@ -139,10 +150,12 @@ static int load(const struct kw_clock *clock, const struct kw_combination *combi
 	r = open_skeleton(combination, &loaded.skeleton);
 	if (r < 0)
 		return r;
-	r = kwitness__load(loaded.skeleton);
+	r = size_rings(loaded.skeleton, options);
+	if (r == 0)
+		r = kwitness__load(loaded.skeleton);
 	if (r < 0)
 		return r;
-	r = init_state(loaded.skeleton, combination, clock);
+	r = init_state(loaded.skeleton, combination, options->clock);
 	if (r < 0)
 		return r;
 	r = attach(&loaded, combination);
@@ -162,8 +175,7 @@ static const struct kw_combination mark_victim_only = {
 };
 
 struct attempt {
-	enum kw_tier ceiling;
-	const struct kw_clock *clock;
+	const struct kw_hooks_options *options;
 	kw_load_note_fn note;
 	void *context;
 };
@@ -171,13 +183,13 @@ struct attempt {
 /* The best tier for one group, each tried beside mark_victim alone. */
 static enum kw_tier find_tier(const struct attempt *attempt, enum kw_hook_group group)
 {
-	for (enum kw_tier tier = attempt->ceiling; tier <= KW_TIER_KPROBE; tier++) {
+	for (enum kw_tier tier = attempt->options->ceiling; tier <= KW_TIER_KPROBE; tier++) {
 		cleanup(loaded_drop) struct kw_loaded trial = {};
 		struct kw_combination combination = mark_victim_only;
 		int r;
 
 		combination.tier[group] = tier;
-		r = load(attempt->clock, &combination, &trial);
+		r = load(attempt->options, &combination, &trial);
 		attempt->note(attempt->context, group, tier, r);
 		if (r == 0)
 			return tier;
@@ -192,11 +204,11 @@ static int load_all(const struct attempt *attempt, struct kw_loaded *ret_loaded,
 	struct kw_combination all = mark_victim_only;
 	int r;
 
-	if (attempt->ceiling > KW_TIER_KPROBE)
+	if (attempt->options->ceiling > KW_TIER_KPROBE)
 		return -EOPNOTSUPP;
 	for (unsigned int i = 0; i < KW_GROUP_MARK_VICTIM; i++)
-		all.tier[i] = attempt->ceiling;
-	r = load(attempt->clock, &all, ret_loaded);
+		all.tier[i] = attempt->options->ceiling;
+	r = load(attempt->options, &all, ret_loaded);
 	if (r < 0)
 		return r;
 	for (unsigned int i = 0; i < KW_GROUP_COUNT_; i++)
@@ -213,15 +225,15 @@ static int load_by_group(const struct attempt *attempt, struct kw_loaded *ret_lo
 	struct kw_combination best = mark_victim_only;
 	int r;
 
-	r = load(attempt->clock, &mark_victim_only, &least);
+	r = load(attempt->options, &mark_victim_only, &least);
 	attempt->note(attempt->context, KW_GROUP_MARK_VICTIM, KW_TIER_TRACEPOINT, r);
 	if (r < 0)
 		return r;
-	if (attempt->ceiling <= KW_TIER_KPROBE)
+	if (attempt->options->ceiling <= KW_TIER_KPROBE)
 		for (unsigned int i = 0; i < KW_GROUP_MARK_VICTIM; i++)
 			best.tier[i] = find_tier(attempt, i);
 	if (memcmp(&best, &mark_victim_only, sizeof(best)) != 0 &&
-	    load(attempt->clock, &best, ret_loaded) == 0) {
+	    load(attempt->options, &best, ret_loaded) == 0) {
 		*ret_combination = best;
 		return 0;
 	}
@@ -232,11 +244,10 @@ static int load_by_group(const struct attempt *attempt, struct kw_loaded *ret_lo
 	return 0;
 }
 
-int kw_load_best(enum kw_tier ceiling, const struct kw_clock *clock, kw_load_note_fn note,
-		 void *context, struct kw_loaded *ret_loaded,
-		 struct kw_combination *ret_combination)
+int kw_load_best(const struct kw_hooks_options *options, kw_load_note_fn note, void *context,
+		 struct kw_loaded *ret_loaded, struct kw_combination *ret_combination)
 {
-	const struct attempt attempt = { ceiling, clock, note, context };
+	const struct attempt attempt = { options, note, context };
 
 	(void)libbpf_set_print(NULL); /* a refusal is an answer, not a message */
 	if (load_all(&attempt, ret_loaded, ret_combination) == 0)
@@ -259,6 +270,11 @@ size_t kw_load_program_count(void)
 	return kw_array_size(programs);
 }
 
+/* Set by tests to make the same programs those of another build. */
+#ifndef KW_BUILD_TAG
+#define KW_BUILD_TAG 0
+#endif
+
 uint64_t kw_load_build_id(void)
 {
 	uint64_t hash = 0xcbf29ce484222325ULL; /* FNV-1a: tells builds apart, protects nothing */
@@ -268,5 +284,5 @@ uint64_t kw_load_build_id(void)
 	bytes = kwitness__elf_bytes(&size);
 	for (size_t i = 0; i < size; i++)
 		hash = (hash ^ bytes[i]) * 0x100000001b3ULL;
-	return hash;
+	return hash ^ KW_BUILD_TAG;
 }

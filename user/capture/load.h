@@ -43,11 +43,11 @@ size_t kw_load_program_count(void);
 /* Tells builds of the BPF object apart. */
 uint64_t kw_load_build_id(void);
 
-/* Loads and attaches the best combination at or below ceiling. 0, or -errno when not even mark_victim
+/* Loads and attaches the best combination at or below options->ceiling. 0, or -errno when not even mark_victim
  * can be had. Free with kw_load_free(). */
-int kw_load_best(enum kw_tier ceiling, const struct kw_clock *clock, kw_load_note_fn note,
-		 void *context, struct kw_loaded *ret_loaded,
-		 struct kw_combination *ret_combination) kw_must_check;
+int kw_load_best(const struct kw_hooks_options *options, kw_load_note_fn note, void *context,
+		 struct kw_loaded *ret_loaded, struct kw_combination *ret_combination)
+	kw_must_check;
 
 /* Lets go of the programs; they end unless their links are pinned. A cleared struct is fine. */
 void kw_load_free(struct kw_loaded *loaded, bool is_pinned);

@@ -35,6 +35,9 @@ void kw_pins_close_maps(struct kw_pins_maps *maps)
 	kw_cleanup_close_fd(&maps->throttles_told);
 	kw_cleanup_close_fd(&maps->refusals);
 	kw_cleanup_close_fd(&maps->refusals_told);
+	kw_cleanup_close_fd(&maps->cgroup_losses);
+	kw_cleanup_close_fd(&maps->cgroup_losses_told);
+	kw_cleanup_close_fd(&maps->reader);
 	*maps = KW_PINS_MAPS_NONE;
 }
 
@@ -42,7 +45,8 @@ bool kw_pins_has_all_maps(const struct kw_pins_maps *maps)
 {
 	return maps->evidence >= 0 && maps->losses >= 0 && maps->losses_told >= 0 &&
 	       maps->counts >= 0 && maps->bulk >= 0 && maps->throttles >= 0 &&
-	       maps->throttles_told >= 0 && maps->refusals >= 0 && maps->refusals_told >= 0;
+	       maps->throttles_told >= 0 && maps->refusals >= 0 && maps->refusals_told >= 0 &&
+	       maps->cgroup_losses >= 0 && maps->cgroup_losses_told >= 0 && maps->reader >= 0;
 }
 
 static int pin_name(const char *path, const char *prefix, const char *name, char *ret_name,
@@ -142,6 +146,9 @@ int kw_pins_read(const char *path, struct kw_pins_maps *ret_maps, struct kw_pin_
 	maps.throttles_told = open_pin(path, "", "throttles_told");
 	maps.refusals = open_pin(path, "", "refusals");
 	maps.refusals_told = open_pin(path, "", "refusals_told");
+	maps.cgroup_losses = open_pin(path, "", "cgroup_losses");
+	maps.cgroup_losses_told = open_pin(path, "", "cgroup_losses_told");
+	maps.reader = open_pin(path, "", "reader");
 	if (maps.evidence < 0 || maps.losses < 0 || maps.losses_told < 0 || maps.counts < 0)
 		return -ENOENT;
 	*ret_maps = maps;

@@ -29,8 +29,7 @@ struct scan {
 
 static int told_map(const struct kw_drain_turn *turn)
 {
-	return turn->is_previous ? turn->hooks->previous_maps.refusals_told
-				 : turn->hooks->maps.refusals_told;
+	return kw_drain_maps(turn)->refusals_told;
 }
 
 bool kw_refusals_complete(const struct kw_drain_turn *turn, const struct kw_record_pids *record,
@@ -58,7 +57,7 @@ static int look_at(struct scan *scan, uint64_t id, const struct kw_refusals *ent
 {
 	uint64_t told = 0;
 
-	if (scan->now < entry->next_boot_ns || !entry->total)
+	if ((!scan->turn->is_previous && scan->now < entry->next_boot_ns) || !entry->total)
 		return 0;
 	if (bpf_map_lookup_elem(told_map(scan->turn), &id, &told) == 0 && told == entry->total) {
 		if (scan->now - entry->next_boot_ns > FORGET_NS && scan->idle_count < BATCH)
@@ -81,7 +80,7 @@ static int look_at(struct scan *scan, uint64_t id, const struct kw_refusals *ent
 
 int kw_refusals_scan(struct kw_drain_turn *turn)
 {
-	const struct kw_pins_maps *maps = &turn->hooks->maps;
+	const struct kw_pins_maps *maps = kw_drain_maps(turn);
 	cleanup_free struct scan *scan = calloc(1, sizeof(*scan));
 	uint32_t position, count;
 	void *from = NULL;

@@ -100,3 +100,26 @@ uint64_t kw_ring_backlog(const struct kw_ring *ring)
 	return __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE) -
 	       __atomic_load_n(ring->consumer, __ATOMIC_RELAXED);
 }
+
+uint64_t kw_ring_count(const struct kw_ring *ring)
+{
+	unsigned long position, end;
+	uint64_t count = 0;
+
+	if (!ring->consumer)
+		return 0;
+	position = __atomic_load_n(ring->consumer, __ATOMIC_RELAXED);
+	end = __atomic_load_n(ring->producer, __ATOMIC_ACQUIRE);
+	while (position != end && end - position <= ring->size) {
+		const unsigned char *slot = ring->data + (position & (ring->size - 1));
+		uint32_t header =
+			__atomic_load_n((const uint32_t *)(const void *)slot, __ATOMIC_ACQUIRE);
+		uint32_t length = header & ~(uint32_t)BPF_RINGBUF_DISCARD_BIT;
+
+		if (header & BPF_RINGBUF_BUSY_BIT || slot_bytes(length) > end - position)
+			break;
+		count += !(header & BPF_RINGBUF_DISCARD_BIT);
+		position += slot_bytes(length);
+	}
+	return count;
+}

@@ -33,5 +33,8 @@ void kw_ring_close(struct kw_ring *ring);
 int kw_ring_consume(struct kw_ring *ring, unsigned int limit, kw_ring_fn callback, void *context)
 	kw_must_check;
 
+/* Records that wait to be read; those that a producer is just writing are not counted. */
+uint64_t kw_ring_count(const struct kw_ring *ring);
+
 /* Bytes between consumer and producer, the kernel's headers included. */
 uint64_t kw_ring_backlog(const struct kw_ring *ring);

@@ -24,6 +24,7 @@ static const char help[] =
 	"usage: kwitness cells [--cells DIR] list [--json]\n"
 	"       kwitness cells [--cells DIR] add --cell ID --run ID [--spec-hash HASH]\n"
 	"                      [--cgroup PATH] [--vsock-uds BASE | --vsock-cid N]\n"
+	"                      [--silence SECONDS] [--kernel shared|own]\n"
 	"       kwitness cells [--cells DIR] remove ID\n"
 	"\n"
 	"Lists, registers and removes cells: files <cellId>.json in DIR (" KW_PATH_CELLS ").\n"
@@ -36,6 +37,8 @@ static const char help[] =
 	"  --cgroup PATH     cgroup of the cell, below the root or absolute\n"
 	"  --vsock-uds BASE  kwitnessd listens on BASE" KW_GUEST_SOCKET_SUFFIX "\n"
 	"  --vsock-cid N     the guest's CID, from 3\n"
+	"  --silence SECONDS its window of silence, when not the daemon's\n"
+	"  --kernel WHOSE    shared: the host's (a container); own: its own (a VM)\n"
 	"  --json            one JSON object a line\n";
 
 enum {
@@ -47,6 +50,8 @@ enum {
 	OPTION_CGROUP,
 	OPTION_UDS,
 	OPTION_CID,
+	OPTION_SILENCE,
+	OPTION_KERNEL,
 	OPTION_JSON,
 	OPTION_HELP
 };
@@ -60,6 +65,8 @@ static const struct option options[] = {
 	{ "cgroup", required_argument, NULL, OPTION_CGROUP },
 	{ "vsock-uds", required_argument, NULL, OPTION_UDS },
 	{ "vsock-cid", required_argument, NULL, OPTION_CID },
+	{ "silence", required_argument, NULL, OPTION_SILENCE },
+	{ "kernel", required_argument, NULL, OPTION_KERNEL },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "help", no_argument, NULL, OPTION_HELP },
 	{ NULL, 0, NULL, 0 },
@@ -76,6 +83,8 @@ struct request {
 	const char *cgroup;
 	const char *uds_base;
 	const char *cid;
+	const char *silence;
+	const char *kernel;
 };
 
 static int fail(int exit_code, const char *what, const char *why)
@@ -103,6 +112,11 @@ static void set_string(json_t *object, const char *name, const char *text)
 		(void)json_object_set_new(object, name, json_string(text));
 }
 
+static const char *kernel_name(enum kw_cell_kernel kernel)
+{
+	return kernel == KW_KERNEL_SHARED ? "shared" : kernel == KW_KERNEL_OWN ? "own" : "";
+}
+
 static void print_json(const struct kw_cell *cell, const char *file, const char *refusal)
 {
 	json_t *object = json_object();
@@ -116,6 +130,10 @@ static void print_json(const struct kw_cell *cell, const char *file, const char 
 		if (cell->vsock_cid != 0)
 			(void)json_object_set_new(object, "vsockCid",
 						  json_integer(cell->vsock_cid));
+		if (cell->silence_seconds != 0)
+			(void)json_object_set_new(object, "silenceSeconds",
+						  json_integer(cell->silence_seconds));
+		set_string(object, "kernel", kernel_name(cell->kernel));
 	} else {
 		set_string(object, "file", file);
 		set_string(object, "refused", refusal);
@@ -187,11 +205,22 @@ static int list_cells(const struct request *request, int argc, char **argv)
 
 /* ---- add ---- */
 
+/* What is no number is refused by the parser, which says why. */
+static void set_number(json_t *object, const char *name, const char *text)
+{
+	uint64_t number;
+
+	if (!text)
+		return;
+	if (kw_text_parse_u64(text, strlen(text), &number) < 0 || number > INT64_MAX)
+		number = 0;
+	(void)json_object_set_new(object, name, json_integer((json_int_t)number));
+}
+
 /* The file's text, as any supervisor would write it. */
 static char *make_text(const struct request *request)
 {
 	json_t *object = json_object();
-	uint64_t cid;
 	char *text;
 
 	set_string(object, "cellId", request->cell_id ? request->cell_id : "");
@@ -199,13 +228,9 @@ static char *make_text(const struct request *request)
 	set_string(object, "specSignatureHash", request->spec_hash ? request->spec_hash : "");
 	set_string(object, "cgroupPath", request->cgroup ? request->cgroup : "");
 	set_string(object, "vsockUdsBase", request->uds_base ? request->uds_base : "");
-	if (request->cid) {
-		/* What is no number is refused by the parser, which says why. */
-		if (kw_text_parse_u64(request->cid, strlen(request->cid), &cid) < 0 ||
-		    cid > INT64_MAX)
-			cid = 0;
-		(void)json_object_set_new(object, "vsockCid", json_integer((json_int_t)cid));
-	}
+	set_string(object, "kernel", request->kernel ? request->kernel : "");
+	set_number(object, "vsockCid", request->cid);
+	set_number(object, "silenceSeconds", request->silence);
 	text = json_dumps(object, JSON_COMPACT);
 	json_decref(object);
 	return text;
@@ -300,6 +325,12 @@ static int parse_options(int argc, char **argv, struct request *request)
 			break;
 		case OPTION_CID:
 			request->cid = optarg;
+			break;
+		case OPTION_SILENCE:
+			request->silence = optarg;
+			break;
+		case OPTION_KERNEL:
+			request->kernel = optarg;
 			break;
 		case OPTION_JSON:
 			request->is_json = true;

@@ -10,8 +10,10 @@
 #include "user/base/cleanup.h"
 
 int kw_cli_cells(int argc, char **argv);
+int kw_cli_doctor(int argc, char **argv);
 int kw_cli_incidents(int argc, char **argv);
 int kw_cli_keygen(int argc, char **argv);
+int kw_cli_parity(int argc, char **argv);
 int kw_cli_prove(int argc, char **argv);
 int kw_cli_pubkey(int argc, char **argv);
 int kw_cli_sign(int argc, char **argv);

@@ -19,8 +19,10 @@ static const struct {
 	const char *help;
 } commands[] = {
 	{ "cells", kw_cli_cells, "list, add and remove registered cells" },
+	{ "doctor", kw_cli_doctor, "what this host lets kwitness see, and what it does not" },
 	{ "incidents", kw_cli_incidents, "list OOM incidents, or show one" },
 	{ "keygen", kw_cli_keygen, "make a private key, print its keyring line" },
+	{ "parity", kw_cli_parity, "show what explains the kernel's counters" },
 	{ "prove", kw_cli_prove, "prove that one event stands in a ledger" },
 	{ "pubkey", kw_cli_pubkey, "print the keyring line of a private key" },
 	{ "sign", kw_cli_sign, "sign any CloudEvent" },

@@ -99,16 +99,20 @@ void kw_show_append_size(struct kw_bytes *out, const json_t *value)
 void kw_show_append_time(struct kw_bytes *out, const json_t *event, bool utc)
 {
 	const char *text = kw_show_text(json_object_get(event, "time"));
-	char shown[40];
 	uint64_t real_ns;
-	struct tm parts;
-	time_t seconds;
 
-	if (!text || kw_clock_parse(text, strlen(text), &real_ns) < 0) {
+	if (!text || kw_clock_parse(text, strlen(text), &real_ns) < 0)
 		kw_bytes_append_string(out, "(no time)");
-		return;
-	}
-	seconds = (time_t)(real_ns / KW_NSEC_PER_SEC);
+	else
+		kw_show_append_real(out, real_ns, utc);
+}
+
+void kw_show_append_real(struct kw_bytes *out, uint64_t real_ns, bool utc)
+{
+	char shown[40];
+	struct tm parts;
+	time_t seconds = (time_t)(real_ns / KW_NSEC_PER_SEC);
+
 	if (!(utc ? gmtime_r(&seconds, &parts) : localtime_r(&seconds, &parts)) ||
 	    strftime(shown, sizeof(shown), "%F %T", &parts) == 0)
 		return;
@@ -202,6 +206,56 @@ static void append_oom_kill(struct kw_bytes *out, const json_t *data)
 		append_task(out, trigger);
 }
 
+/* A kill that only a counter has seen. */
+static void append_counter_kill(struct kw_bytes *out, const json_t *data)
+{
+	append_member(out, json_object_get(data, "kills"), "?");
+	kw_bytes_append_string(out, " killed in ");
+	append_path(out, kw_show_at(data, "victim", "cgroup", NULL));
+	if (json_is_true(json_object_get(data, "below")))
+		kw_bytes_append_string(out, " or below");
+	kw_bytes_append_string(out, ": by its counter, no hook has told it");
+}
+
+static void append_kill(struct kw_bytes *out, const json_t *data)
+{
+	if (json_object_get(data, "provenance"))
+		append_counter_kill(out, data);
+	else
+		append_oom_kill(out, data);
+}
+
+static void append_parity(struct kw_bytes *out, const json_t *data)
+{
+	const json_t *items = json_object_get(data, "counters");
+
+	append_path(out, json_object_get(data, "cgroup"));
+	for (size_t i = 0; i < json_array_size(items); i++) {
+		const json_t *item = json_array_get(items, i);
+
+		kw_bytes_append_string(out, i ? ", " : ": ");
+		append_member(out, json_object_get(item, "counter"), "?");
+		kw_bytes_append_char(out, ' ');
+		append_member(out, json_object_get(item, "before"), "?");
+		kw_bytes_append_string(out, " to ");
+		append_member(out, json_object_get(item, "after"), "?");
+		kw_bytes_append_char(out, ' ');
+		append_member(out, json_object_get(item, "verdict"), "?");
+	}
+}
+
+static void append_account(struct kw_bytes *out, const json_t *data)
+{
+	const json_t *kills = kw_show_at(data, "parity", "oomKill", NULL);
+
+	kw_bytes_append_format(out, "account of counters, %zu cgroups; ",
+			       json_array_size(json_object_get(data, "cgroups")));
+	append_member(out, json_object_get(kills, "kernel"), "?");
+	kw_bytes_append_string(out, " kills counted, ");
+	append_member(out, json_object_get(kills, "unexplained"), "?");
+	kw_bytes_append_string(out, " unexplained");
+}
+
 static void append_oom_incident(struct kw_bytes *out, const json_t *data)
 {
 	const json_t *verdict = json_object_get(data, "verdict");
@@ -276,15 +330,48 @@ static void append_guest(struct kw_bytes *out, const json_t *data)
 	kw_bytes_append_char(out, ')');
 }
 
+static void append_crosscheck(struct kw_bytes *out, const json_t *data)
+{
+	uint64_t count;
+
+	kw_bytes_append_string(out, "cell ");
+	append_member(out, json_object_get(data, "cellId"), "?");
+	kw_bytes_append_string(out, ", ");
+	append_member(out, json_object_get(data, "rule"), "?");
+	kw_bytes_append_string(out, ": ");
+	append_member(out, kw_show_at(data, "verdict", "result", NULL), "no verdict");
+	if (kw_show_number(json_object_get(data, "count"), &count) && count > 1)
+		kw_bytes_append_format(out, " (%" PRIu64 " times)", count);
+	kw_bytes_append_string(out, ". ");
+	append_member(out, kw_show_at(data, "verdict", "words", NULL), "");
+}
+
+static void append_silence(struct kw_bytes *out, const json_t *data)
+{
+	kw_bytes_append_string(out, "cell ");
+	append_member(out, json_object_get(data, "cellId"), "?");
+	if (json_object_get(data, "judgement")) {
+		kw_bytes_append_string(out, ", ");
+		append_member(out, json_object_get(data, "judgement"), "");
+	}
+	kw_bytes_append_string(out, ": ");
+	append_member(out, json_object_get(data, "words"), "");
+}
+
 static const struct {
 	const char *type; /* behind the common prefix; ends in '*': all that begin so */
 	void (*append)(struct kw_bytes *out, const json_t *data);
 } sentences[] = {
-	{ "host.v1.oom_kill", append_oom_kill },
+	{ "host.v1.oom_kill", append_kill },
+	{ "host.v1.parity", append_parity },
+	{ "host.v1.account", append_account },
 	{ "host.v1.oom_incident", append_oom_incident },
 	{ "host.v1.cgroup", append_cgroup },
 	{ "host.v1.gap", append_gap },
 	{ "host.v1.checkpoint", append_checkpoint },
+	{ "host.v1.crosscheck", append_crosscheck },
+	{ "guest.v1.agent_silenced", append_silence },
+	{ "guest.v1.agent_resumed", append_silence },
 	{ "guest.v1.*", append_guest },
 };
 

@@ -25,6 +25,8 @@ void kw_show_append(struct kw_bytes *out, const char *text);
 void kw_show_append_size(struct kw_bytes *out, const json_t *value);
 /* The event's time to the millisecond, local or UTC. */
 void kw_show_append_time(struct kw_bytes *out, const json_t *event, bool utc);
+/* A wall-clock time, alike. */
+void kw_show_append_real(struct kw_bytes *out, uint64_t real_ns, bool utc);
 /* The type without what all types share. Borrowed; "?" when there is none. */
 const char *kw_show_type(const json_t *event);
 /* What happened, in one line and in words. */

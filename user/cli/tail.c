@@ -9,6 +9,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #include <kwitness/limits.h>
@@ -16,6 +17,7 @@
 #include "user/base/clock.h"
 #include "user/base/text.h"
 #include "user/cli/cli.h"
+#include "user/cli/merge.h"
 #include "user/cli/show.h"
 #include "user/deliver/deliver.h"
 
@@ -34,6 +36,7 @@ static const char help[] =
 	"  --ledger DIR   the ledger (" KW_PATH_LEDGER ")\n"
 	"  --type GLOB    only events of these types: host.v1.oom_kill, '*.gap', 'guest.v1.*'\n"
 	"  --cell ID      only events of this cell\n"
+	"  --merged       with --cell: in the order in which it happened, not was recorded\n"
 	"  --since TIME   only events from then on: RFC 3339, or a time ago as 90s, 10m, 2h, 7d\n"
 	"  --from N       every event from this sequence on\n"
 	"  -n N           the last N of them (10; all with --since)\n"
@@ -47,6 +50,7 @@ enum {
 	OPTION_LEDGER = 256,
 	OPTION_TYPE,
 	OPTION_CELL,
+	OPTION_MERGED,
 	OPTION_SINCE,
 	OPTION_FROM,
 	OPTION_JSON,
@@ -57,6 +61,7 @@ static const struct option options[] = {
 	{ "ledger", required_argument, NULL, OPTION_LEDGER },
 	{ "type", required_argument, NULL, OPTION_TYPE },
 	{ "cell", required_argument, NULL, OPTION_CELL },
+	{ "merged", no_argument, NULL, OPTION_MERGED },
 	{ "since", required_argument, NULL, OPTION_SINCE },
 	{ "from", required_argument, NULL, OPTION_FROM },
 	{ "json", no_argument, NULL, OPTION_JSON },
@@ -80,6 +85,8 @@ struct tail {
 	bool utc;
 	bool colour;
 	bool said_unreadable;
+	bool is_merged;
+	struct kw_merge *merge; /* NULL: lines as they stand */
 	struct kw_bytes words;
 };
 
@@ -143,7 +150,8 @@ static const char *colour_of(const struct tail *tail, const json_t *event)
 	if (!tail->colour)
 		return NULL;
 	if (strcmp(type, "host.v1.oom_kill") == 0 ||
-	    (verdict && strcmp(verdict, "unexplained") == 0))
+	    (verdict &&
+	     (strcmp(verdict, "unexplained") == 0 || strcmp(verdict, "contradicted") == 0)))
 		return "\033[1;31m";
 	return strcmp(type, "host.v1.gap") == 0 ? "\033[33m" : NULL;
 }
@@ -157,14 +165,28 @@ static void unreadable(struct tail *tail)
 	tail->said_unreadable = true;
 }
 
-static void print_words(struct tail *tail, const json_t *event)
+/* When it happened, and how sure that is. */
+static void append_place(struct tail *tail, const struct kw_merged *merged)
+{
+	kw_show_append_real(&tail->words, merged->real_ns, tail->utc);
+	if (merged->is_bound)
+		kw_bytes_append_string(&tail->words, " or before");
+	else if (merged->error_ns > 0)
+		kw_bytes_append_format(&tail->words, " +-%.3f ms", (double)merged->error_ns / 1e6);
+}
+
+/* merged: where it stands in the one order; NULL: as recorded. */
+static void print_words(struct tail *tail, const json_t *event, const struct kw_merged *merged)
 {
 	const char *colour = colour_of(tail, event);
 	const char *type = kw_show_type(event);
 	const char *dot = strrchr(type, '.');
 
 	kw_bytes_clear(&tail->words);
-	kw_show_append_time(&tail->words, event, tail->utc);
+	if (merged)
+		append_place(tail, merged);
+	else
+		kw_show_append_time(&tail->words, event, tail->utc);
 	kw_bytes_append_string(&tail->words, "  ");
 	kw_bytes_append_string(&tail->words, colour ? colour : "");
 	kw_show_append(&tail->words, dot ? dot + 1 : type);
@@ -177,24 +199,49 @@ static void print_words(struct tail *tail, const json_t *event)
 		(void)fwrite(tail->words.data, 1, tail->words.length, stdout);
 }
 
+static void print(struct tail *tail, const json_t *event, const char *line, size_t length,
+		  const struct kw_merged *merged)
+{
+	if (tail->as_json) {
+		(void)fwrite(line, 1, length, stdout);
+		(void)fputc('\n', stdout);
+	} else {
+		print_words(tail, event, merged);
+	}
+}
+
+/* Shows what has waited long enough; all: everything. */
+static void show_merged(struct tail *tail, bool all)
+{
+	struct kw_merged merged;
+
+	while (tail->merge && kw_merge_next(tail->merge, all, &merged)) {
+		json_t *event = kw_show_parse(merged.line, merged.length);
+
+		print(tail, event, merged.line, merged.length, &merged);
+		json_decref(event);
+		free(merged.line);
+	}
+}
+
 /* One line: whether it is wanted; shown when show is set. */
 static bool take(struct tail *tail, const char *line, size_t length, bool show)
 {
 	json_t *event = NULL;
 	bool wanted = true;
 
-	if (!tail->as_json || has_filter(tail)) {
+	if (!tail->as_json || has_filter(tail)) { /* --merged has one */
 		event = kw_show_parse(line, length);
 		if (!event && show)
 			unreadable(tail);
 		wanted = event && matches(tail, event);
 	}
-	if (wanted && show && tail->as_json) {
-		(void)fwrite(line, 1, length, stdout);
-		(void)fputc('\n', stdout);
-	} else if (wanted && show) {
-		print_words(tail, event);
-	}
+	if (show && event && tail->merge)
+		kw_merge_note(tail->merge, event);
+	if (wanted && show && (!tail->merge || kw_merge_add(tail->merge, event, line, length) < 0))
+		print(tail, event, line, length, NULL);
+	if (show)
+		show_merged(tail, false);
 	json_decref(event);
 	return wanted;
 }
@@ -293,11 +340,19 @@ static int follow(struct tail *tail, struct kw_cursor *cursor)
 	int r = catch_stop(&waiting);
 
 	while (r == 0) {
-		if (ppoll(wait, kw_array_size(wait), NULL, &waiting) < 0 && errno != EINTR)
+		const struct timespec soon = { .tv_nsec = 200000000 };
+		bool holds = tail->merge && !kw_merge_is_empty(tail->merge);
+
+		if (ppoll(wait, kw_array_size(wait), holds ? &soon : NULL, &waiting) < 0 &&
+		    errno != EINTR)
 			return -errno;
 		if (wait[1].revents & (POLLERR | POLLHUP))
 			return -EPIPE;
 		r = read_on(tail, cursor, true, 0, &lines, &wanted);
+		if (tail->merge)
+			kw_merge_pass(tail->merge, kw_clock_real_ns(&kw_clock_system));
+		show_merged(tail, stop_asked);
+		(void)fflush(stdout);
 		if (stop_asked)
 			break;
 	}
@@ -328,6 +383,9 @@ static int parse_options(int argc, char **argv, struct tail *tail)
 			break;
 		case OPTION_CELL:
 			tail->cell = optarg;
+			break;
+		case OPTION_MERGED:
+			tail->is_merged = true;
 			break;
 		case OPTION_SINCE:
 			if (parse_since(optarg, &tail->since_real_ns) < 0)
@@ -381,10 +439,16 @@ int kw_cli_tail(int argc, char **argv)
 	if (tail.since_real_ns && !tail.lines_given)
 		tail.lines = UINT64_MAX;
 	tail.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
+	if (tail.is_merged && !tail.cell)
+		return kw_cli_fail(KW_EXIT_USAGE, "tail", "--merged: needs --cell");
+	if (tail.is_merged && kw_merge_new(&tail.merge) < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "tail", "out of memory");
 	kw_bytes_init(&tail.words, WORDS_MAX);
 	r = show_last(&tail, &cursor);
 	if (r == 0 && tail.follow)
 		r = follow(&tail, cursor);
+	show_merged(&tail, true);
+	kw_merge_free(tail.merge);
 	kw_bytes_done(&tail.words);
 	if (r < 0)
 		return kw_cli_fail(KW_EXIT_FAIL, "tail", "%s: %s", tail.ledger, strerror(-r));

@@ -37,6 +37,8 @@ int kw_bulk_start(struct kw_daemon *daemon)
 	if (!kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE) &&
 	    !kw_hooks_see(daemon->hooks, KW_RECORD_PIDS))
 		return 0;
+	if (kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE))
+		kw_reconcile_sees_throttling(daemon->pipeline.reconcile);
 	r = sd_event_add_time_relative(daemon->event, &source, CLOCK_BOOTTIME, INTERVAL_USEC, 10000,
 				       on_bulk, daemon);
 	if (r >= 0)

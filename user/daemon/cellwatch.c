@@ -1,32 +1,79 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * What a change in the registry of cells means for the gate: a socket to bind or to forget. The rest is
- * the pipeline's: a cgroup to poll, a refusal to declare. One bad file never stops the others.
+ * What a change in the registry of cells means for the gate: a socket to bind, one that was handed in, a
+ * CID to admit, or all of it to forget. The rest is the pipeline's: a cgroup to poll, a refusal to
+ * declare. One bad file never stops the others.
  */
 #include "user/daemon/daemon.h"
 
 #include <errno.h>
 #include <string.h>
 
-static void hear(struct kw_daemon *daemon, const struct kw_cell *cell)
+/* What cannot be heard is declared, with a remedy where there is one. */
+static void refuse(struct kw_daemon *daemon, const struct kw_cell *cell, int error)
 {
+	const char *words = strerror(-error);
+
+	if (error == -EEXIST)
+		words = "something that is no socket stands at its socket path";
+	else if (error == -EADDRINUSE)
+		words = "another program listens on its socket path";
+	else if (error == -ELOOP)
+		words = "a symbolic link stands in its socket path: name the directory itself";
+	else if (error == -EPIPE)
+		words = "no gate runs: its guest cannot be heard";
+	kw_pipeline_refuse_cell(&daemon->pipeline, cell->cell_id, words);
+}
+
+static void hear_unix(struct kw_daemon *daemon, const struct kw_cell *cell)
+{
+	struct kw_socket_access access = daemon->settings->socket_access;
+	int fd = kw_activation_find(&daemon->activation, cell->cell_id);
 	int r;
 
-	if (!cell->vsock_uds_base[0])
+	if (cell->has_uds_uid)
+		access.uid = cell->vsock_uds_uid;
+	if (cell->has_uds_gid)
+		access.gid = cell->vsock_uds_gid;
+	if (fd >= 0)
+		r = kw_gatelink_listen_fd(daemon->gate, cell->handle, fd);
+	else if (cell->vsock_uds_base[0])
+		r = kw_gatelink_listen_unix(daemon->gate, cell->handle, cell->vsock_uds_base,
+					    &access);
+	else
 		return;
-	r = daemon->gate ? kw_gatelink_listen_unix(daemon->gate, cell->handle, cell->vsock_uds_base)
-			 : -EPIPE;
-	if (r == -EEXIST)
-		kw_pipeline_refuse_cell(&daemon->pipeline, cell->cell_id,
-					"something that is no socket stands at its socket path");
+	if (r < 0)
+		refuse(daemon, cell, r);
+}
+
+static void hear_vsock(struct kw_daemon *daemon, const struct kw_cell *cell)
+{
+	int r = kw_gatelink_listen_vsock(daemon->gate, daemon->activation.vsock_fd);
+
+	if (r == 0)
+		r = kw_gatelink_admit(daemon->gate, cell->handle, cell->vsock_cid);
+	if (r == -EAFNOSUPPORT)
+		kw_pipeline_refuse_cell(
+			&daemon->pipeline, cell->cell_id,
+			"this kernel has no AF_VSOCK (modprobe vhost_vsock): its CID cannot be heard");
 	else if (r == -EADDRINUSE)
-		kw_pipeline_refuse_cell(&daemon->pipeline, cell->cell_id,
-					"another program listens on its socket path");
-	else if (r == -EPIPE)
-		kw_pipeline_refuse_cell(&daemon->pipeline, cell->cell_id,
-					"no gate runs: its guest cannot be heard");
+		kw_pipeline_refuse_cell(
+			&daemon->pipeline, cell->cell_id,
+			"another program listens on AF_VSOCK port 9001: its CID cannot be heard");
 	else if (r < 0)
-		kw_pipeline_refuse_cell(&daemon->pipeline, cell->cell_id, strerror(-r));
+		refuse(daemon, cell, r);
+}
+
+static void hear(struct kw_daemon *daemon, const struct kw_cell *cell)
+{
+	if (!daemon->gate) {
+		if (cell->vsock_uds_base[0] || cell->vsock_cid != 0)
+			refuse(daemon, cell, -EPIPE);
+		return;
+	}
+	hear_unix(daemon, cell);
+	if (cell->vsock_cid != 0)
+		hear_vsock(daemon, cell);
 }
 
 void kw_cellwatch_change(void *context, enum kw_cell_change change, const struct kw_cell *cell,
@@ -37,6 +84,6 @@ void kw_cellwatch_change(void *context, enum kw_cell_change change, const struct
 	kw_pipeline_cell(&daemon->pipeline, change, cell, file, refusal);
 	if (change == KW_CELL_ADDED)
 		hear(daemon, cell);
-	else if (change == KW_CELL_REMOVED && daemon->gate && cell->vsock_uds_base[0])
+	else if (change == KW_CELL_REMOVED && daemon->gate)
 		kw_gatelink_forget(daemon->gate, cell->handle);
 }

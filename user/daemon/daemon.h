@@ -32,7 +32,13 @@ struct kw_settings {
 	char *sweep_globs; /* empty: cgroups are not polled but for registered cells */
 	uint64_t sweep_interval_ns;
 	uint64_t settle_ns;
+	uint64_t silence_ns;
 	uint64_t segment_bytes;
+	uint64_t evidence_ring_bytes; /* 0: as built */
+	uint64_t bulk_ring_bytes;
+	bool bpf_stats;
+	bool try_hooks;
+	struct kw_socket_access socket_access; /* of guests' sockets, where a cell does not say */
 	enum kw_syscall_filter syscall_filter;
 	bool to_stdout;
 	bool check_only;
@@ -63,6 +69,20 @@ void kw_settings_take_live(struct kw_settings *settings, const struct kw_setting
 int kw_options_parse(int argc, char **argv, struct kw_settings *settings, int *ret_exit)
 	kw_must_check;
 
+/* ---- activation.c: guests' sockets that the service manager has bound ---- */
+
+struct kw_activation {
+	int vsock_fd; /* the AF_VSOCK listener; -1: none was given */
+	int count;    /* of names and descriptors; 0: none were given */
+	char **names;
+};
+
+/* Takes what sd_listen_fds(3) gives; logs and closes what has a name that is not ours. */
+void kw_activation_open(struct kw_activation *activation);
+void kw_activation_close(struct kw_activation *activation);
+/* The descriptor that was given for a cell ("cell-<cellId>"); -1: none. Borrowed. */
+int kw_activation_find(const struct kw_activation *activation, const char *cell_id);
+
 struct kw_daemon {
 	struct kw_settings *settings; /* the main program's; reload.c changes it */
 	int argc;
@@ -74,11 +94,13 @@ struct kw_daemon {
 
 	struct kw_hooks *hooks;
 	struct kw_gatelink *gate;
+	struct kw_activation activation;
 	struct kw_http *http;
 	struct kw_journal *journal;
 	struct kw_key *key;
 	struct kw_pipeline pipeline;
 	int record_fd;
+	int stats_fd;	  /* open: the kernel counts what programs cost; -1: it does not for us */
 	int stdout_pidfd; /* the child that copies the ledger to stdout; -1: none */
 
 	sd_event *event;
@@ -109,6 +131,11 @@ void kw_shutdown(struct kw_daemon *daemon);
 /* Path of another program of ours: beside this one, or in the bin beside this one's sbin. */
 int kw_startup_beside(const char *name, char *ret_path, size_t size) kw_must_check;
 
+/* ---- hookreport.c ---- */
+
+/* Leaves in the runtime directory, for doctor, what was tried and how the kernel answered. A failure is
+ * logged only. */
+void kw_hookreport_write(const struct kw_daemon *daemon);
 /* ---- privileges.c: what is given up once everything is open ---- */
 
 /* Gives up every capability that is not needed after the start, for good: no program that is started

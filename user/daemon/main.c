@@ -6,6 +6,7 @@
 #include <kwitness/names.h>
 #include <signal.h>
 
+#include "user/base/file.h"
 #include "user/base/log.h"
 
 static int detach(const struct kw_settings *settings)
@@ -17,6 +18,25 @@ static int detach(const struct kw_settings *settings)
 		return KW_EXIT_FAIL;
 	}
 	return KW_EXIT_OK;
+}
+
+/* For doctor: what the kernel would let us have, and nothing is recorded or kept. */
+static int try_hooks(const struct kw_settings *settings)
+{
+	cleanup(kw_hooks_freep) struct kw_hooks *hooks = NULL;
+	struct kw_hooks_options options = { .ceiling = settings->tier, .clock = &kw_clock_system };
+	cleanup_bytes struct kw_bytes text;
+	bool adopted;
+	int r = kw_hooks_open(&options, &hooks, &adopted);
+
+	kw_bytes_init(&text, 64 * 1024);
+	if (r == 0)
+		r = kw_hooks_report(hooks, "", &text);
+	if (r == 0)
+		r = kw_file_write_all(STDOUT_FILENO, text.data, text.length);
+	if (r < 0)
+		(void)kw_log_error(r, "cannot try the hooks");
+	return r < 0 ? KW_EXIT_FAIL : KW_EXIT_OK;
 }
 
 static int run(struct kw_settings *settings, int argc, char **argv)
@@ -54,5 +74,7 @@ int main(int argc, char **argv)
 		kw_settings_print(&settings);
 		return KW_EXIT_OK;
 	}
+	if (settings.try_hooks)
+		return try_hooks(&settings);
 	return settings.detach ? detach(&settings) : run(&settings, argc, argv);
 }

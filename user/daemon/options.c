@@ -13,7 +13,15 @@
 
 #include "user/base/log.h"
 
-enum { OPTION_KEYED = 256, OPTION_STDOUT, OPTION_CHECK, OPTION_DETACH, OPTION_VERSION };
+enum {
+	OPTION_KEYED = 256,
+	OPTION_STDOUT,
+	OPTION_STATS,
+	OPTION_TRY,
+	OPTION_CHECK,
+	OPTION_DETACH,
+	OPTION_VERSION
+};
 
 static const struct option long_options[] = {
 	{ "config", required_argument, NULL, 'c' },
@@ -27,8 +35,12 @@ static const struct option long_options[] = {
 	{ "gate", required_argument, NULL, OPTION_KEYED },
 	{ "http", required_argument, NULL, OPTION_KEYED },
 	{ "record", required_argument, NULL, OPTION_KEYED },
+	{ "evidence-ring-bytes", required_argument, NULL, OPTION_KEYED },
+	{ "bulk-ring-bytes", required_argument, NULL, OPTION_KEYED },
+	{ "bpf-stats", no_argument, NULL, OPTION_STATS },
 	{ "syscall-filter", required_argument, NULL, OPTION_KEYED },
 	{ "stdout", no_argument, NULL, OPTION_STDOUT },
+	{ "try-hooks", no_argument, NULL, OPTION_TRY },
 	{ "check-config", no_argument, NULL, OPTION_CHECK },
 	{ "detach-bpf", no_argument, NULL, OPTION_DETACH },
 	{ "verbose", no_argument, NULL, 'v' },
@@ -57,8 +69,12 @@ static const char usage[] =
 	"      --http SOCKET     Unix socket for status and metrics, in the runtime directory if relative; empty: none (default " KW_HTTP_SOCKET
 	")\n"
 	"      --record FILE     append raw kernel records to FILE, for replaying them in a test\n"
+	"      --evidence-ring-bytes N, --bulk-ring-bytes N\n"
+	"                        other sizes of the kernel's rings, to test what happens when one is full\n"
+	"      --bpf-stats       have the kernel count what BPF programs cost while this runs\n"
 	"      --syscall-filter X  what an unexpected system call does: refuse, kill, off (default refuse)\n"
 	"      --stdout          also copy the ledger's new lines to standard output\n"
+	"      --try-hooks       try the kernel's hooks, say as JSON how it answered, and exit\n"
 	"      --check-config    print the effective configuration and exit\n"
 	"      --detach-bpf      remove pinned programs and maps, and exit\n"
 	"  -v, --verbose         log more\n"
@@ -104,6 +120,12 @@ static int apply(struct kw_settings *settings, int option, int index, int *ret_e
 		return 1;
 	case OPTION_STDOUT:
 		settings->to_stdout = true;
+		return 0;
+	case OPTION_TRY:
+		settings->try_hooks = true;
+		return 0;
+	case OPTION_STATS:
+		settings->bpf_stats = true;
 		return 0;
 	case OPTION_CHECK:
 		settings->check_only = true;

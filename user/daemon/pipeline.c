@@ -82,6 +82,11 @@ static void count(struct kw_totals *totals, const struct kw_finding *finding)
 	case KW_FINDING_CGROUP:
 	case KW_FINDING_THROTTLE:
 	case KW_FINDING_PIDS:
+	case KW_FINDING_COUNTER_KILL: /* these three: kw_reconcile_totals() */
+	case KW_FINDING_PARITY:
+	case KW_FINDING_ACCOUNT:
+	case KW_FINDING_CROSSCHECK:
+	case KW_FINDING_SILENCE:
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}
@@ -94,8 +99,10 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 	int r;
 
 	/* The same record read twice: the daemon died between append and release of the slot. */
-	if (finding->event_id[0] && kw_ledger_has_id(pipeline->ledger, finding->event_id))
-		return 0;
+	if (finding->event_id[0] && kw_ledger_has_id(pipeline->ledger, finding->event_id)) {
+		kw_reconcile_said(pipeline->reconcile, finding, finding->event_id);
+		return 1;
+	}
 	r = kw_attest_finding(pipeline->attest, finding, &pipeline->line);
 	if (r < 0)
 		return kw_log_error(r, "cannot make an event of a finding");
@@ -107,6 +114,7 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 	}
 	kw_attest_commit(pipeline->attest);
 	count(&pipeline->totals, finding);
+	kw_reconcile_said(pipeline->reconcile, finding, kw_attest_line_id(pipeline->attest));
 	kw_tally_finding(pipeline->tally, finding, kw_clock_real_ns(pipeline->clock));
 	kw_journal_finding(pipeline->journal, finding);
 	return 0;
@@ -117,6 +125,13 @@ int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_rea
 	struct kw_pipeline *pipeline = context;
 
 	return kw_poller_read_now(pipeline->poller, path, ret_reading);
+}
+
+int kw_pipeline_state(void *context, const char *path, struct kw_state *ret_state)
+{
+	struct kw_pipeline *pipeline = context;
+
+	return kw_state_read(pipeline->cgroup_root, path, pipeline->clock, ret_state);
 }
 
 int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_history)
@@ -191,10 +206,14 @@ void kw_pipeline_cell(struct kw_pipeline *pipeline, enum kw_cell_change change,
 	switch (change) {
 	case KW_CELL_ADDED:
 		add_cell(pipeline, cell);
+		kw_reconcile_cell(pipeline->reconcile, change, cell,
+				  kw_clock_boot_ns(pipeline->clock));
 		return;
 	case KW_CELL_REMOVED:
 		kw_log(LOG_INFO, "cell %s unregistered", cell->cell_id);
 		kw_poller_remove(pipeline->poller, cell->handle);
+		kw_reconcile_cell(pipeline->reconcile, change, cell,
+				  kw_clock_boot_ns(pipeline->clock));
 		return;
 	case KW_CELL_REFUSED:
 		kw_pipeline_refuse_cell(pipeline, file, refusal);
@@ -235,6 +254,8 @@ int kw_pipeline_stop(struct kw_pipeline *pipeline)
 {
 	int r = kw_reconcile_flush(pipeline->reconcile, kw_clock_boot_ns(pipeline->clock));
 
+	if (r == 0)
+		r = kw_pipeline_account(pipeline, true);
 	if (r == 0)
 		r = kw_pipeline_gap(pipeline, KW_GAP_STOP, "daemon",
 				    kw_clock_boot_ns(pipeline->clock), "stopped in order");

@@ -18,7 +18,9 @@ struct kw_pipeline_options {
 	const char *cells;
 	const char *cgroup_root;
 	uint64_t settle_ns;
+	uint64_t silence_ns;	 /* 0: no silence is told */
 	bool memory_localevents; /* cgroup2 is mounted so: memory.events counts locally only */
+	bool pids_localevents;	 /* pids.events likewise */
 	uint64_t poll_interval_ns;
 	const char *boot_id;
 	const char *source; /* "/kwitness/<machine-id>" */
@@ -26,6 +28,8 @@ struct kw_pipeline_options {
 	const struct kw_clock *clock;
 	/* Between two checkpoints when lines were added; 0: none are made, and no head is kept. */
 	uint64_t checkpoint_ns;
+	/* What waits in the kernel, when it was asked; NULL: not known. */
+	const struct kw_unread *unread;
 	/* Hears, in words, when the ledger stops and starts to take lines; may be NULL. */
 	void (*status)(const char *words);
 };
@@ -34,6 +38,7 @@ struct kw_pipeline_options {
 struct kw_pipeline {
 	const struct kw_clock *clock;
 	const char *ledger_path; /* borrowed; for messages */
+	const char *cgroup_root; /* borrowed */
 	void (*status)(const char *words);
 	uint64_t poll_interval_ns;
 
@@ -62,6 +67,10 @@ struct kw_pipeline {
 	uint64_t checkpoint_begun_boot_ns;
 	enum kw_checkpoint_reason checkpoint_reason;
 	struct kw_attest_tree checkpoint_tree;
+
+	const struct kw_hooks *hooks; /* borrowed; set by whoever has them, NULL before */
+	uint64_t account_boot_ns;     /* when the account was last said as a whole */
+	uint64_t account_sequence;    /* the line behind that; 0: not yet */
 };
 
 /* ---- pipeline_open.c ---- */
@@ -89,6 +98,22 @@ void kw_pipeline_checkpoint(struct kw_pipeline *pipeline);
 /* The last one, over everything; waits for the disk. 0 or -errno. */
 int kw_pipeline_checkpoint_stop(struct kw_pipeline *pipeline) kw_must_check;
 
+/* ---- pipeline_resume.c ---- */
+
+/* What the programs have counted of a cgroup, for reconcile; a kw_cgroup_counts_fn. */
+int kw_pipeline_cgroup_counts(void *context, uint64_t cgroup_id,
+			      struct kw_cgroup_counts *ret_counts);
+/* Takes the account of counters over from the ledger's lines: the last whole one and everything behind it.
+ * Nothing is taken over when there is none, or when it is of another boot. 0 or -errno. */
+int kw_pipeline_resume(struct kw_pipeline *pipeline, bool is_same_boot) kw_must_check;
+
+/* ---- pipeline_account.c ---- */
+
+/* A turn of housekeeping: notes when every cgroup has been read once. */
+void kw_pipeline_scanned(struct kw_pipeline *pipeline);
+/* Says what has changed in the account of counters, or all of it. 0 or -errno. */
+int kw_pipeline_account(struct kw_pipeline *pipeline, bool at_end) kw_must_check;
+
 /* ---- pipeline.c ---- */
 
 /* The whole way of an observation; a kw_observation_fn with a struct kw_pipeline as context. */
@@ -97,6 +122,8 @@ int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 int kw_pipeline_finding(void *context, const struct kw_finding *finding);
 /* Reads a cgroup for reconcile; a kw_reader_fn. */
 int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_reading);
+/* What a cgroup is like now, for reconcile; a kw_state_fn. */
+int kw_pipeline_state(void *context, const char *path, struct kw_state *ret_state);
 /* A cgroup's last minute for reconcile; a kw_history_fn. */
 int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_history);
 /* Whether the ledger can take a turn's worth of lines. 0 or -errno. */

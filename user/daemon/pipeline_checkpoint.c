@@ -62,7 +62,14 @@ static int emit(struct kw_pipeline *pipeline)
 		.totals = pipeline->totals,
 	};
 	uint64_t sequence = last_sequence(pipeline) + 1;
-	int r = kw_attest_checkpoint(pipeline->attest, &checkpoint, &pipeline->line);
+	struct kw_parity_totals parity;
+	int r;
+
+	if (pipeline->sweep) {
+		kw_reconcile_totals(pipeline->reconcile, &parity);
+		checkpoint.parity = &parity;
+	}
+	r = kw_attest_checkpoint(pipeline->attest, &checkpoint, &pipeline->line);
 
 	if (r == 0)
 		r = kw_ledger_append(pipeline->ledger, sequence, pipeline->line.data,
@@ -88,6 +95,8 @@ void kw_pipeline_checkpoint(struct kw_pipeline *pipeline)
 		pipeline->checkpoint_pending = false; /* no verifier remembers so far back */
 	if (!pipeline->checkpoint_pending) {
 		if (is_due(pipeline, &reason))
+			r = kw_pipeline_account(pipeline, false);
+		if (r == 0 && is_due(pipeline, &reason))
 			r = begin(pipeline, reason);
 	} else if (kw_ledger_kept_head(pipeline->ledger) >= pipeline->checkpoint_tree.tree.size) {
 		r = emit(pipeline);

@@ -54,8 +54,12 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 	struct kw_reconcile_options reconcile = {
 		.settle_ns = options->settle_ns,
 		.memory_localevents = options->memory_localevents,
+		.pids_localevents = options->pids_localevents,
 		.finding = kw_pipeline_finding,
 		.reader = kw_pipeline_read,
+		.cgroup_counts = kw_pipeline_cgroup_counts,
+		.state = kw_pipeline_state,
+		.silence_ns = options->silence_ns,
 		.history = kw_pipeline_history,
 		.context = pipeline,
 	};
@@ -102,6 +106,18 @@ static void describe_start(const char *boot_id, const struct kw_ledger_found *fo
 		       last);
 }
 
+/* The programs went on recording: since when nobody read, and what waits. */
+static void describe_unread(const struct kw_unread *unread, struct kw_gap *gap)
+{
+	size_t used = strlen(gap->reason);
+
+	if (unread->read_boot_ns < gap->to_boot_ns)
+		gap->from_boot_ns = unread->read_boot_ns;
+	(void)snprintf(gap->reason + used, sizeof(gap->reason) - used,
+		       "; its programs went on recording, %llu records waited",
+		       (unsigned long long)unread->records);
+}
+
 /*
  * Incidents that were open when the last daemon ended. In the same boot the programs may have gone on,
  * and the end records still come: then each is told as if nothing had happened. Otherwise they are not
@@ -134,16 +150,27 @@ static int resume_incidents(struct kw_pipeline *pipeline, const char *boot_id,
 		found->open_incidents);
 }
 
+static int resume_silence(void *context, const struct kw_ledger_silence *silence)
+{
+	struct kw_pipeline *pipeline = context;
+
+	return kw_reconcile_resume_silence(pipeline->reconcile, silence->cell_id, silence->run_id,
+					   silence->event_id, silence->boot_ns);
+}
+
 /* What the ledger's end says about the time before this start. */
-static int declare_start(struct kw_pipeline *pipeline, const char *boot_id,
+static int declare_start(struct kw_pipeline *pipeline, const struct kw_pipeline_options *options,
 			 const struct kw_ledger_found *found)
 {
+	const char *boot_id = options->boot_id;
 	struct kw_gap gap = { .stage = "daemon" };
 	int r;
 
 	gap.to_boot_ns = kw_clock_boot_ns(pipeline->clock);
 	(void)snprintf(gap.boot_id, sizeof(gap.boot_id), "%s", boot_id);
 	describe_start(boot_id, found, &gap);
+	if (gap.kind == KW_GAP_RESTART && options->unread)
+		describe_unread(options->unread, &gap);
 	r = kw_reconcile_gap(pipeline->reconcile, &gap, gap.to_boot_ns);
 	if (r == 0 && found->torn)
 		r = kw_pipeline_gap(
@@ -152,6 +179,9 @@ static int declare_start(struct kw_pipeline *pipeline, const char *boot_id,
 			(unsigned long long)found->torn_bytes, found->torn_name);
 	if (r == 0)
 		r = resume_incidents(pipeline, boot_id, found);
+	/* A guest of another boot is another guest. */
+	if (r == 0 && found->has_last && strcmp(found->last_boot_id, boot_id) == 0)
+		r = kw_ledger_open_silences(pipeline->ledger_path, resume_silence, pipeline);
 	return r < 0 ? kw_log_error(r, "cannot write to the ledger") : 0;
 }
 
@@ -164,6 +194,7 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	*pipeline = (struct kw_pipeline){
 		.clock = options->clock,
 		.ledger_path = options->ledger,
+		.cgroup_root = options->cgroup_root,
 		.status = options->status,
 		.poll_interval_ns = options->poll_interval_ns,
 		.checkpoint_ns = options->checkpoint_ns,
@@ -179,8 +210,10 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 		r = open_attest(pipeline, options, &found, &rebuilt);
 	if (r == 0)
 		r = open_reconcile(pipeline, options);
+	if (r == 0 && found.has_last)
+		r = kw_pipeline_resume(pipeline, strcmp(found.last_boot_id, options->boot_id) == 0);
 	if (r == 0)
-		r = declare_start(pipeline, options->boot_id, &found);
+		r = declare_start(pipeline, options, &found);
 	if (r == 0 && rebuilt)
 		r = kw_pipeline_gap(
 			pipeline, KW_GAP_FILE, "ledger", 0,

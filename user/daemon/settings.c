@@ -8,8 +8,10 @@
 #include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
+#include <grp.h>
 #include <ini.h>
 #include <kwitness/names.h>
+#include <pwd.h>
 #include <stddef.h>
 #include <stdio.h>
 #include <string.h>
@@ -23,6 +25,9 @@ enum value_type {
 	TYPE_TIER,
 	TYPE_MILLISECONDS,
 	TYPE_BYTES,
+	TYPE_USER,
+	TYPE_GROUP,
+	TYPE_MODE,
 	TYPE_SYSCALL_FILTER,
 	TYPE_GLOBS,
 };
@@ -52,11 +57,19 @@ static const struct setting settings_table[] = {
 	{ "daemon", "record", TYPE_PATH_OR_EMPTY, AT(record), "", 0, 0 },
 	{ "daemon", "poll-interval-ms", TYPE_MILLISECONDS, AT(poll_interval_ns), "5000", 100,
 	  3600000 },
+	{ "daemon", "silence-ms", TYPE_MILLISECONDS, AT(silence_ns), "10000", 1000, 86400000 },
 	/* An incident must be told within 2 s. */
 	{ "daemon", "settle-ms", TYPE_MILLISECONDS, AT(settle_ns), "200", 10, 2000 },
+	/* For tests of a full ring; 0: as built. Of a power of two and whole pages, or the kernel refuses. */
+	{ "daemon", "evidence-ring-bytes", TYPE_BYTES, AT(evidence_ring_bytes), "0", 0,
+	  1ULL << 30 },
+	{ "daemon", "bulk-ring-bytes", TYPE_BYTES, AT(bulk_ring_bytes), "0", 0, 1ULL << 30 },
 	{ "daemon", "syscall-filter", TYPE_SYSCALL_FILTER, AT(syscall_filter), "refuse", 0, 0 },
 	{ "poller", "cgroups", TYPE_GLOBS, AT(sweep_globs), "*", 0, 0 },
 	{ "poller", "interval-ms", TYPE_MILLISECONDS, AT(sweep_interval_ns), "5000", 100, 3600000 },
+	{ "guests", "socket-user", TYPE_USER, AT(socket_access.uid), "", 0, 0 },
+	{ "guests", "socket-group", TYPE_GROUP, AT(socket_access.gid), "", 0, 0 },
+	{ "guests", "socket-mode", TYPE_MODE, AT(socket_access.mode), "0600", 0, 0777 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 };
 
@@ -133,6 +146,51 @@ static int set_number(uint64_t *target, const struct setting *setting, const cha
 	return 0;
 }
 
+_Static_assert(sizeof(uid_t) == 4 && sizeof(gid_t) == 4 && sizeof(mode_t) == 4, "settings layout");
+
+/* A user's or group's name, or its number; empty: none. Read at start only: it may ask a name service. */
+static int set_owner(uint32_t *target, enum value_type type, const char *value)
+{
+	const struct passwd *user = NULL;
+	const struct group *group = NULL;
+	uint64_t number;
+
+	if (value[0] == '\0') {
+		*target = UINT32_MAX;
+		return 0;
+	}
+	if (kw_text_parse_u64(value, strlen(value), &number) == 0) {
+		/* -1 means none to chown(2). */
+		if (number >= UINT32_MAX)
+			return -EINVAL;
+		*target = (uint32_t)number;
+		return 0;
+	}
+	if (type == TYPE_USER)
+		user = getpwnam(value);
+	else
+		group = getgrnam(value);
+	if (!user && !group)
+		return -EINVAL;
+	*target = user ? user->pw_uid : group->gr_gid;
+	return 0;
+}
+
+static int set_mode(mode_t *target, const struct setting *setting, const char *value)
+{
+	mode_t mode = 0;
+
+	for (const char *c = value; *c; c++) {
+		if (*c < '0' || *c > '7' || mode > setting->maximum)
+			return -EINVAL;
+		mode = mode * 8 + (mode_t)(*c - '0');
+	}
+	if (value[0] == '\0' || mode > setting->maximum)
+		return -EINVAL;
+	*target = mode;
+	return 0;
+}
+
 static int apply(struct kw_settings *settings, const struct setting *setting, const char *value)
 {
 	void *target = (char *)settings + setting->offset;
@@ -149,6 +207,11 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 	case TYPE_MILLISECONDS:
 	case TYPE_BYTES:
 		return set_number(target, setting, value);
+	case TYPE_USER:
+	case TYPE_GROUP:
+		return set_owner(target, setting->type, value);
+	case TYPE_MODE:
+		return set_mode(target, setting, value);
 	case TYPE_SYSCALL_FILTER:
 		return set_syscall_filter(target, value);
 	default:
@@ -320,6 +383,15 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 							      ? number / KW_NSEC_PER_MSEC
 							      : number));
 		return;
+	case TYPE_USER:
+	case TYPE_GROUP:
+		if (*(const uint32_t *)source != UINT32_MAX)
+			printf("%u", *(const uint32_t *)source);
+		putchar('\n');
+		return;
+	case TYPE_MODE:
+		printf("%04o\n", *(const mode_t *)source);
+		return;
 	case TYPE_SYSCALL_FILTER:
 		printf("%s\n", syscall_filters[*(const enum kw_syscall_filter *)source]);
 		return;
@@ -355,6 +427,10 @@ static bool is_same(const struct setting *setting, const void *a, const void *b)
 		return memcmp(a, b, sizeof(uint64_t)) == 0;
 	case TYPE_SYSCALL_FILTER:
 		return memcmp(a, b, sizeof(enum kw_syscall_filter)) == 0;
+	case TYPE_USER:
+	case TYPE_GROUP:
+	case TYPE_MODE:
+		return memcmp(a, b, sizeof(uint32_t)) == 0;
 	default:
 		kw_unreachable();
 	}

@@ -113,13 +113,17 @@ static int open_pipeline(struct kw_daemon *daemon)
 {
 	const struct kw_settings *settings = daemon->settings;
 	struct kw_cgroup_mount mount = cgroup_mount();
+	struct kw_unread unread = { .records = 0 };
+	bool has_unread = settings->pins[0] && kw_hooks_unread(settings->pins, &unread) == 0;
 	struct kw_pipeline_options options = {
 		.ledger = settings->ledger,
 		.segment_bytes = settings->segment_bytes,
 		.cells = settings->cells,
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,
+		.silence_ns = settings->silence_ns,
 		.memory_localevents = mount.memory_localevents,
+		.pids_localevents = mount.pids_localevents,
 		.poll_interval_ns = settings->poll_interval_ns,
 		.boot_id = daemon->boot_id,
 		.source = daemon->source,
@@ -127,6 +131,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.clock = daemon->clock,
 		.checkpoint_ns = CHECKPOINT_NS,
 		.status = notify_status,
+		.unread = has_unread ? &unread : NULL,
 	};
 
 	return kw_pipeline_open(&daemon->pipeline, &options);
@@ -183,6 +188,8 @@ static int open_hooks(struct kw_daemon *daemon)
 		.ceiling = settings->tier,
 		.pin_path = settings->pins[0] ? settings->pins : NULL,
 		.clock = daemon->clock,
+		.evidence_ring_bytes = (uint32_t)settings->evidence_ring_bytes,
+		.bulk_ring_bytes = (uint32_t)settings->bulk_ring_bytes,
 	};
 	bool adopted = false;
 	enum kw_tier tier;
@@ -190,7 +197,13 @@ static int open_hooks(struct kw_daemon *daemon)
 
 	if (r < 0)
 		return kw_log_error(r, "cannot set up kernel hooks");
+	if (settings->bpf_stats)
+		daemon->stats_fd = kw_hooks_enable_stats();
+	if (settings->bpf_stats && daemon->stats_fd < 0)
+		return kw_log_error(daemon->stats_fd, "cannot switch on BPF statistics");
+	daemon->pipeline.hooks = daemon->hooks;
 	log_attempts(daemon);
+	kw_hookreport_write(daemon);
 	tier = kw_hooks_tier(daemon->hooks);
 	daemon->pipeline.tier = kw_tier_name(tier);
 	kw_log(LOG_INFO, "tier %s%s", kw_tier_name(tier),
@@ -237,13 +250,17 @@ int kw_startup(struct kw_daemon *daemon, struct kw_settings *settings)
 	const struct rlimit no_core = { 0, 0 };
 	int r;
 
-	*daemon = (struct kw_daemon){
-		.settings = settings, .clock = &kw_clock_system, .record_fd = -1, .stdout_pidfd = -1
-	};
+	*daemon = (struct kw_daemon){ .settings = settings,
+				      .clock = &kw_clock_system,
+				      .record_fd = -1,
+				      .stats_fd = -1,
+				      .stdout_pidfd = -1,
+				      .activation = { .vsock_fd = -1 } };
 	daemon->start_real_ns = kw_clock_real_ns(daemon->clock);
 	/* A core file would hold the key. */
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
 		return kw_log_error(-errno, "cannot forbid core files");
+	kw_activation_open(&daemon->activation);
 	r = identify(daemon);
 	if (r == 0)
 		r = open_key(daemon);
@@ -268,12 +285,15 @@ void kw_shutdown(struct kw_daemon *daemon)
 	kw_http_free(daemon->http);
 	kw_sweeper_stop(daemon);
 	kw_gatelink_free(daemon->gate);
+	kw_activation_close(&daemon->activation);
 	kw_hooks_free(daemon->hooks);
 	kw_pipeline_close(&daemon->pipeline);
 	kw_journal_free(daemon->journal);
 	kw_key_free(daemon->key);
 	if (daemon->record_fd >= 0)
 		(void)close(daemon->record_fd);
+	if (daemon->stats_fd >= 0)
+		(void)close(daemon->stats_fd);
 	if (daemon->stdout_pidfd >= 0)
 		(void)close(daemon->stdout_pidfd);
 	sd_event_unref(daemon->event);

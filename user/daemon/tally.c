@@ -114,6 +114,16 @@ const char *kw_tally_kind_name(enum kw_finding_kind kind)
 		return "cpu_throttled";
 	case KW_FINDING_PIDS:
 		return "pids_max";
+	case KW_FINDING_COUNTER_KILL:
+		return "counter_kill"; /* of type oom_kill; kills that no hook has told */
+	case KW_FINDING_PARITY:
+		return "parity";
+	case KW_FINDING_ACCOUNT:
+		return "account";
+	case KW_FINDING_CROSSCHECK:
+		return "crosscheck";
+	case KW_FINDING_SILENCE:
+		return "silence";
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}

@@ -88,3 +88,18 @@ int kw_cursor_next(struct kw_cursor *cursor, const char **ret_line, size_t *ret_
 	kw_must_check;
 /* inotify descriptor that wakes when the ledger grows. */
 int kw_cursor_fd(const struct kw_cursor *cursor);
+
+/* ---- silences.c ---- */
+
+/* A silence that was said in the ledger's tail, and whose end was not. */
+struct kw_ledger_silence {
+	char cell_id[KW_CELL_ID_MAX + 1];
+	char run_id[KW_CELL_ID_MAX + 1];
+	char event_id[40];
+	uint64_t boot_ns;
+};
+/* 0 or -errno, which ends the reading. */
+typedef int (*kw_ledger_silence_fn)(void *context, const struct kw_ledger_silence *silence);
+/* Calls back for each, oldest first; looks at the last KW_SILENCE_TAIL_LINES lines. 0 or -errno. */
+int kw_ledger_open_silences(const char *path, kw_ledger_silence_fn callback, void *context)
+	kw_must_check;

@@ -8,7 +8,7 @@ VERSION    := $(shell sed -n 's/^\#define KW_VERSION "\(.*\)"/\1/p' include/kwit
 install: install-dist
 install-dist:
 	install -d $(DESTDIR)$(UNITDIR) $(DESTDIR)$(LIBEXECDIR) $(DESTDIR)$(SYSCONFDIR)/kwitness/kwitness.conf.d
-	install -m 0644 user/dist/*.service $(DESTDIR)$(UNITDIR)/
+	install -m 0644 user/dist/*.service user/dist/*.socket $(DESTDIR)$(UNITDIR)/
 	install -m 0755 user/dist/make-key $(DESTDIR)$(LIBEXECDIR)/
 	install -m 0644 user/dist/kwitness.conf $(DESTDIR)$(SYSCONFDIR)/kwitness/
 	install -D -m 0644 user/dist/kwitness.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/kwitness.conf

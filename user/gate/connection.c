@@ -36,6 +36,7 @@ static int tell_connection(struct kw_peers *peers, const struct connection *conn
 		.kind = (uint16_t)kind,
 		.handle = connection->listener->handle,
 		.connection = connection->number,
+		.peer_cid = connection->peer_cid,
 		.reason = reason,
 		.received_boot_ns = kw_clock_boot_ns(peers->clock),
 	};
@@ -76,6 +77,7 @@ static int take_frame(struct kw_peers *peers, struct connection *connection,
 		.kind = KW_GATE_FRAME,
 		.handle = listener->handle,
 		.connection = connection->number,
+		.peer_cid = connection->peer_cid,
 		.received_boot_ns = connection->received_boot_ns,
 	};
 
@@ -143,7 +145,7 @@ int kw_connection_turn(struct kw_peers *peers, struct connection *connection)
 	return kw_connection_take_frames(peers, connection);
 }
 
-int kw_connection_new(struct kw_peers *peers, struct listener *listener, int fd)
+int kw_connection_new(struct kw_peers *peers, struct listener *listener, int fd, uint32_t peer_cid)
 {
 	struct connection *connection = malloc(sizeof(*connection));
 
@@ -155,6 +157,7 @@ int kw_connection_new(struct kw_peers *peers, struct listener *listener, int fd)
 	kw_frame_init(&connection->buffer);
 	connection->source = (struct source){ SOURCE_CONNECTION, fd };
 	connection->listener = listener;
+	connection->peer_cid = peer_cid;
 	if (kw_source_watch(peers, &connection->source) < 0) {
 		(void)close(fd);
 		free(connection);

@@ -6,6 +6,10 @@
  */
 #include <sys/queue.h>
 
+/* Adding may fail for want of memory; then the listener has no table. */
+#define HASH_NONFATAL_OOM 1
+#include <uthash.h>
+
 #include "user/gate/frame.h"
 #include "user/gate/peers.h"
 #include "user/gate/quota.h"
@@ -24,7 +28,8 @@ struct connection {
 	struct source source;
 	struct listener *listener;
 	uint32_t number;
-	bool is_half; /* holds a part of a frame, and is in peers->halves */
+	uint32_t peer_cid; /* 0: not AF_VSOCK */
+	bool is_half;	   /* holds a part of a frame, and is in peers->halves */
 	uint64_t half_boot_ns;
 	uint64_t received_boot_ns;
 	LIST_ENTRY(connection) of_listener;
@@ -32,9 +37,12 @@ struct connection {
 	struct kw_frame_buffer buffer;
 };
 
+/* A cell: its own socket, its CID on the shared one, or both; or the shared one itself. */
 struct listener {
-	struct source source;
-	uint32_t handle;
+	struct source source; /* fd -1: its guest comes in on the shared one */
+	uint32_t handle;      /* KW_GATE_HANDLE_VSOCK: the shared one */
+	uint32_t cid;	      /* 0: none */
+	uint32_t refused_cid; /* shared: the last that no cell has */
 	uint32_t last_number;
 	uint32_t connection_count;
 	uint64_t resume_boot_ns; /* 0: not paused */
@@ -42,6 +50,7 @@ struct listener {
 	struct kw_quota quota;
 	LIST_HEAD(, connection) connections;
 	LIST_ENTRY(listener) of_peers;
+	UT_hash_handle by_cid;
 };
 
 struct kw_peers {
@@ -54,6 +63,7 @@ struct kw_peers {
 	uint64_t swept_boot_ns;
 	struct connection *backlog; /* was cut off by a full outbox; has frames left, maybe */
 	LIST_HEAD(, listener) listeners;
+	struct listener *cids;
 	TAILQ_HEAD(half_list, connection) halves; /* oldest first */
 };
 
@@ -70,8 +80,9 @@ int kw_listener_tell(struct kw_peers *peers, struct listener *listener) kw_must_
 int kw_listener_over_budget(struct kw_peers *peers, struct listener *listener, uint32_t connection)
 	kw_must_check;
 
-/* Takes over an accepted descriptor. */
-int kw_connection_new(struct kw_peers *peers, struct listener *listener, int fd) kw_must_check;
+/* Takes over an accepted descriptor. peer_cid: whose CID it came from; 0: from the listener's own. */
+int kw_connection_new(struct kw_peers *peers, struct listener *listener, int fd, uint32_t peer_cid)
+	kw_must_check;
 /* One recv() and the frames that it completed; may free connection. */
 int kw_connection_turn(struct kw_peers *peers, struct connection *connection) kw_must_check;
 /* Hands on the whole frames that the buffer has, until the outbox is blocked; may free connection. */

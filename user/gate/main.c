@@ -67,6 +67,8 @@ static int obey(struct kw_peers *peers, const struct kw_gate_message *order, int
 		if (owned_fd < 0)
 			return -EPROTO;
 		return kw_peers_listen(peers, order->handle, take_fd(owned_fd));
+	case KW_GATE_ADMIT:
+		return kw_peers_admit(peers, order->handle, order->peer_cid);
 	case KW_GATE_FORGET:
 		kw_peers_forget(peers, order->handle);
 		return 0;

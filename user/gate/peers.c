@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Listeners and connections. Which listener the bytes came in on is all that is known of their sender,
- * so each message carries the listener's handle and nothing that the guest said about itself. Each
+ * so each message carries the listener's handle and nothing that the guest said about itself. On the
+ * AF_VSOCK listener that all cells share it is the peer's CID: the hypervisor's transport sets it on each
+ * packet, and accept() gives it back (net/vmw_vsock/virtio_transport_common.c, 6.12). Each
  * ready descriptor gets one recv() or a few accepts a turn; a cell that is far over its budget is left
  * alone until its second is over. Descriptors are level-triggered (epoll(7)): what a turn leaves in a
  * socket is offered again.
@@ -9,6 +11,7 @@
 #include "user/gate/connection.h"
 
 #include <errno.h>
+#include <linux/vm_sockets.h>
 #include <sys/epoll.h>
 #include <sys/socket.h>
 
@@ -38,6 +41,8 @@ int kw_listener_tell(struct kw_peers *peers, struct listener *listener)
 	       kw_quota_tell(&listener->quota, now_boot_ns, &message)) {
 		peers->held--;
 		message.handle = listener->handle;
+		if (message.reason == KW_GATE_UNKNOWN_CID)
+			message.peer_cid = listener->refused_cid;
 		r = kw_outbox_send(peers->outbox, &message);
 		if (r < 0)
 			return r;
@@ -55,6 +60,17 @@ int kw_listener_refuse(struct kw_peers *peers, struct listener *listener,
 
 /* ---- pauses ---- */
 
+static int watch_listener(struct kw_peers *peers, struct listener *listener)
+{
+	return listener->source.fd < 0 ? 0 : kw_source_watch(peers, &listener->source);
+}
+
+static void unwatch_listener(struct kw_peers *peers, const struct listener *listener)
+{
+	if (listener->source.fd >= 0)
+		kw_source_unwatch(peers, &listener->source);
+}
+
 static void pause_listener(struct kw_peers *peers, struct listener *listener,
 			   uint64_t until_boot_ns, bool is_all)
 {
@@ -62,7 +78,7 @@ static void pause_listener(struct kw_peers *peers, struct listener *listener,
 
 	if (listener->resume_boot_ns == 0) {
 		peers->paused++;
-		kw_source_unwatch(peers, &listener->source);
+		unwatch_listener(peers, listener);
 	}
 	listener->resume_boot_ns = until_boot_ns;
 	if (!is_all || listener->is_all_paused)
@@ -82,7 +98,7 @@ static int resume_listener(struct kw_peers *peers, struct listener *listener, ui
 
 	peers->paused--;
 	listener->resume_boot_ns = 0;
-	r = kw_source_watch(peers, &listener->source);
+	r = watch_listener(peers, listener);
 	if (r < 0 || !listener->is_all_paused)
 		return r;
 	listener->is_all_paused = false;
@@ -107,33 +123,73 @@ int kw_listener_over_budget(struct kw_peers *peers, struct listener *listener, u
 
 /* ---- listeners ---- */
 
+/* Closes a connection of the shared listener that no cell pays for; a flood of them pauses it. */
+static int refuse_shared(struct kw_peers *peers, struct listener *shared, struct listener *listener,
+			 enum kw_gate_reason reason, int fd)
+{
+	(void)close(fd);
+	if (!kw_quota_take(&shared->quota, kw_clock_boot_ns(peers->clock)))
+		return kw_listener_over_budget(peers, shared, 0);
+	return kw_listener_refuse(peers, listener, reason, 0);
+}
+
+static int take_accepted(struct kw_peers *peers, struct listener *listener, int fd, uint32_t cid)
+{
+	if (!kw_quota_take(&listener->quota, kw_clock_boot_ns(peers->clock))) {
+		(void)close(fd);
+		return kw_listener_over_budget(peers, listener, 0);
+	}
+	if (listener->connection_count >= KW_CONNECTIONS_PER_CELL) {
+		(void)close(fd);
+		return kw_listener_refuse(peers, listener, KW_GATE_TOO_MANY_CONNECTIONS, 0);
+	}
+	return kw_connection_new(peers, listener, fd, cid);
+}
+
+/* Whose guest it is: the peer's CID says so, and nothing else. */
+static int take_shared(struct kw_peers *peers, struct listener *shared, int fd,
+		       const struct sockaddr_vm *peer)
+{
+	uint32_t cid = peer->svm_cid;
+	struct listener *listener = NULL;
+
+	if (peer->svm_family == AF_VSOCK)
+		HASH_FIND(by_cid, peers->cids, &cid, sizeof(cid), listener);
+	if (!listener) {
+		shared->refused_cid = cid;
+		return refuse_shared(peers, shared, shared, KW_GATE_UNKNOWN_CID, fd);
+	}
+	/* A cell with a socket of its own is not accepted from while it is paused; here it is, and
+	 * closed again. */
+	if (listener->resume_boot_ns != 0)
+		return refuse_shared(peers, shared, listener, KW_GATE_FLOOD, fd);
+	return take_accepted(peers, listener, fd, cid);
+}
+
 static int listener_turn(struct kw_peers *peers, struct listener *listener)
 {
+	bool is_shared = listener->handle == KW_GATE_HANDLE_VSOCK;
 	int r = 0;
 
 	for (int i = 0; i < TURN_ACCEPTS && r == 0 && listener->resume_boot_ns == 0; i++) {
-		uint64_t now_boot_ns = kw_clock_boot_ns(peers->clock);
+		struct sockaddr_vm peer = { 0 };
+		socklen_t length = sizeof(peer);
 		int fd;
 
 		if (kw_outbox_is_blocked(peers->outbox))
 			return 0;
-		fd = accept4(listener->source.fd, NULL, NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
+		fd = accept4(listener->source.fd, is_shared ? (struct sockaddr *)&peer : NULL,
+			     is_shared ? &length : NULL, SOCK_CLOEXEC | SOCK_NONBLOCK);
 		if (fd < 0) {
 			if (errno == EAGAIN || errno == EINTR || errno == ECONNABORTED)
 				return 0;
 			/* Out of descriptors or memory: it stays readable, so look away a while. */
-			pause_listener(peers, listener, now_boot_ns + KW_NSEC_PER_SEC, false);
+			pause_listener(peers, listener,
+				       kw_clock_boot_ns(peers->clock) + KW_NSEC_PER_SEC, false);
 			return kw_listener_refuse(peers, listener, KW_GATE_NO_MEMORY, 0);
 		}
-		if (!kw_quota_take(&listener->quota, now_boot_ns)) {
-			(void)close(fd);
-			r = kw_listener_over_budget(peers, listener, 0);
-		} else if (listener->connection_count >= KW_CONNECTIONS_PER_CELL) {
-			(void)close(fd);
-			r = kw_listener_refuse(peers, listener, KW_GATE_TOO_MANY_CONNECTIONS, 0);
-		} else {
-			r = kw_connection_new(peers, listener, fd);
-		}
+		r = is_shared ? take_shared(peers, listener, fd, &peer)
+			      : take_accepted(peers, listener, fd, 0);
 	}
 	return r;
 }
@@ -146,7 +202,12 @@ static void listener_free(struct kw_peers *peers, struct listener *listener)
 		peers->paused--;
 	peers->held -= kw_quota_held(&listener->quota);
 	LIST_REMOVE(listener, of_peers);
-	(void)close(listener->source.fd);
+	if (listener->cid != 0)
+		HASH_DELETE(by_cid, peers->cids, listener);
+	/* The daemon may keep the socket: then close() alone does not end its epoll entry (epoll(7)). */
+	unwatch_listener(peers, listener);
+	if (listener->source.fd >= 0)
+		(void)close(listener->source.fd);
 	free(listener);
 }
 
@@ -160,28 +221,64 @@ static struct listener *find_listener(struct kw_peers *peers, uint32_t handle)
 	return NULL;
 }
 
-int kw_peers_listen(struct kw_peers *peers, uint32_t handle, int fd)
+/* fd: not owned yet; -1: none. */
+static int new_listener(struct kw_peers *peers, uint32_t handle, int fd,
+			struct listener **ret_listener)
 {
-	cleanup_close int owned_fd = fd;
-	cleanup_free struct listener *listener = NULL;
+	cleanup_free struct listener *listener = calloc(1, sizeof(*listener));
 	int r;
 
-	if (find_listener(peers, handle))
-		return -EEXIST;
-	listener = calloc(1, sizeof(*listener));
 	if (!listener)
 		return -ENOMEM;
 	listener->source = (struct source){ SOURCE_LISTENER, fd };
 	listener->handle = handle;
 	kw_quota_init(&listener->quota, kw_clock_boot_ns(peers->clock));
 	LIST_INIT(&listener->connections);
-	r = kw_source_watch(peers, &listener->source);
+	r = watch_listener(peers, listener);
 	if (r < 0)
 		return r;
 	LIST_INSERT_HEAD(&peers->listeners, listener, of_peers);
-	(void)take_ptr(listener);
-	(void)take_fd(owned_fd);
+	*ret_listener = take_ptr(listener);
 	return 0;
+}
+
+int kw_peers_listen(struct kw_peers *peers, uint32_t handle, int fd)
+{
+	cleanup_close int owned_fd = fd;
+	struct listener *listener;
+	int r;
+
+	if (find_listener(peers, handle))
+		return -EEXIST;
+	r = new_listener(peers, handle, fd, &listener);
+	if (r == 0)
+		(void)take_fd(owned_fd);
+	return r;
+}
+
+int kw_peers_admit(struct kw_peers *peers, uint32_t handle, uint32_t cid)
+{
+	struct listener *listener = NULL;
+	int r = 0;
+
+	if (cid == 0 || handle == KW_GATE_HANDLE_VSOCK)
+		return -EINVAL;
+	HASH_FIND(by_cid, peers->cids, &cid, sizeof(cid), listener);
+	if (listener)
+		return -EEXIST;
+	listener = find_listener(peers, handle);
+	if (listener && listener->cid != 0)
+		return -EEXIST;
+	if (!listener)
+		r = new_listener(peers, handle, -1, &listener);
+	if (r < 0)
+		return r;
+	listener->cid = cid;
+	HASH_ADD(by_cid, peers->cids, cid, sizeof(listener->cid), listener);
+	if (listener->by_cid.tbl)
+		return 0;
+	listener->cid = 0;
+	return -ENOMEM;
 }
 
 void kw_peers_forget(struct kw_peers *peers, uint32_t handle)

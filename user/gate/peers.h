@@ -21,6 +21,9 @@ KW_DEFINE_CLEANUP(struct kw_peers *, kw_peers_free)
 
 /* Listens on fd, which becomes the object's even on failure. 0, -EEXIST (handle is taken), -errno. */
 int kw_peers_listen(struct kw_peers *peers, uint32_t handle, int fd) kw_must_check;
+/* On the listener of KW_GATE_HANDLE_VSOCK, the peer with this CID is handle's guest; handle may have a
+ * listener of its own or none. 0, -EEXIST (CID or handle has one), -EINVAL, -errno. */
+int kw_peers_admit(struct kw_peers *peers, uint32_t handle, uint32_t cid) kw_must_check;
 /* Closes a listener and its connections without a word; unknown handles are ignored. */
 void kw_peers_forget(struct kw_peers *peers, uint32_t handle);
 

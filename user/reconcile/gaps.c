@@ -9,10 +9,8 @@
 #include <stdio.h>
 #include <string.h>
 
-#define HASH_NONFATAL_OOM 1
-#include <uthash.h>
-
 #include "user/reconcile/room.h"
+#include "user/reconcile/witness.h"
 
 #define WINDOW_NS (10 * KW_NSEC_PER_SEC)
 
@@ -20,6 +18,7 @@
 enum refusal {
 	REFUSED_FRAMES,	   /* frames; their number is exact */
 	CLOSED_CONNECTION, /* a connection was ended by us: what it would have sent is not known */
+	UNKNOWN_PEER,	   /* connections from a CID that no cell has */
 	FRAMES_OF_NOBODY,  /* frames on a listener whose cell is no longer registered */
 };
 
@@ -36,6 +35,7 @@ struct held {
 	uint64_t count; /* not said yet */
 	uint64_t first_boot_ns;
 	uint64_t last_boot_ns;
+	uint32_t peer_cid; /* UNKNOWN_PEER: the last */
 	char cell_id[KW_CELL_ID_MAX + 1];
 	UT_hash_handle hh;
 };
@@ -160,13 +160,16 @@ static void describe(const struct held *held, uint64_t count, struct kw_gap *gap
 
 	if (!reason)
 		reason = "unknown";
-	if (held->cell_id[0])
+	if (held->key.handle == KW_GATE_HANDLE_VSOCK)
+		(void)snprintf(who, sizeof(who), "AF_VSOCK");
+	else if (held->cell_id[0])
 		(void)snprintf(who, sizeof(who), "cell %s", held->cell_id);
 	else
 		(void)snprintf(who, sizeof(who), "listener %" PRIu32, held->key.handle);
 	*gap = (struct kw_gap){ .kind = KW_GAP_GUEST,
 				.stage = "gate",
-				.lost_known = held->key.refusal != CLOSED_CONNECTION,
+				.lost_known = held->key.refusal != CLOSED_CONNECTION &&
+					      held->key.refusal != UNKNOWN_PEER,
 				.from_boot_ns = held->first_boot_ns,
 				.to_boot_ns = held->last_boot_ns };
 	if (gap->lost_known)
@@ -179,6 +182,12 @@ static void describe(const struct held *held, uint64_t count, struct kw_gap *gap
 	case CLOSED_CONNECTION:
 		(void)snprintf(gap->reason, sizeof(gap->reason),
 			       "%s: %" PRIu64 " connections closed (%s)", who, count, reason);
+		break;
+	case UNKNOWN_PEER:
+		(void)snprintf(gap->reason, sizeof(gap->reason),
+			       "%s: %" PRIu64 " connections refused, the last from CID %" PRIu32
+			       ", which no cell has",
+			       who, count, held->peer_cid);
 		break;
 	case FRAMES_OF_NOBODY:
 		(void)snprintf(gap->reason, sizeof(gap->reason),
@@ -258,6 +267,7 @@ static int refuse(struct kw_reconcile *reconcile, const struct kw_attributed *at
 		if (held->count == 0)
 			held->first_boot_ns = observation->boot_ns;
 		held->last_boot_ns = observation->boot_ns;
+		held->peer_cid = observation->guest->peer_cid;
 		if (__builtin_add_overflow(held->count, count, &held->count))
 			held->count = UINT64_MAX;
 		return 0;
@@ -268,6 +278,7 @@ static int refuse(struct kw_reconcile *reconcile, const struct kw_attributed *at
 	held->first_boot_ns = observation->boot_ns;
 	held->last_boot_ns = observation->boot_ns;
 	held->window_end_boot_ns = observation->received_boot_ns + WINDOW_NS;
+	held->peer_cid = observation->guest->peer_cid;
 	describe(held, count, &gap);
 	r = emit(reconcile, attributed, &gap);
 	if (r < 0)
@@ -287,10 +298,13 @@ int kw_gaps_guest(struct kw_reconcile *reconcile, const struct kw_attributed *at
 		if (!attributed->has_cell)
 			return refuse(reconcile, attributed, FRAMES_OF_NOBODY, KW_GATE_REASON_NONE,
 				      1);
+		finding.guest_clock = kw_claims_clock(reconcile, attributed);
 		return reconcile->options.finding(reconcile->options.context, &finding);
 	case KW_GATE_REFUSED:
-		return refuse(reconcile, attributed, REFUSED_FRAMES, message->reason,
-			      message->count);
+		return refuse(reconcile, attributed,
+			      message->reason == KW_GATE_UNKNOWN_CID ? UNKNOWN_PEER
+								     : REFUSED_FRAMES,
+			      message->reason, message->count);
 	case KW_GATE_CLOSED:
 		if (message->reason == KW_GATE_REASON_NONE)
 			return 0;

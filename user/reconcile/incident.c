@@ -292,7 +292,8 @@ int kw_incident_kill(struct kw_reconcile *reconcile, const struct kw_attributed 
 			return r;
 	}
 	memcpy(finding.incident_id, open->said.id, sizeof(finding.incident_id));
-	r = reconcile->options.finding(reconcile->options.context, &finding);
+	kw_parity_before_kill(reconcile, &finding);
+	r = kw_reconcile_say(reconcile, &finding);
 	if (r < 0) {
 		drop_if_empty(reconcile, open);
 		return r;

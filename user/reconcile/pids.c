@@ -20,5 +20,5 @@ int kw_pids_observe(struct kw_reconcile *reconcile, const struct kw_attributed *
 	(void)snprintf(domain, sizeof(domain), "pids-%" PRIu64,
 		       (uint64_t)record->refusals.cgroup.id);
 	kw_ids_derive(reconcile->options.boot_id, domain, record->told, finding.event_id);
-	return reconcile->options.finding(reconcile->options.context, &finding);
+	return kw_reconcile_say(reconcile, &finding);
 }

@@ -8,9 +8,22 @@
 #include <string.h>
 
 #include "user/reconcile/room.h"
+#include "user/reconcile/witness.h"
 
 #define SETTLE_DEFAULT_NS (200 * KW_NSEC_PER_MSEC)
 #define SETTLE_MAX_NS (2 * KW_NSEC_PER_SEC)
+#define PARITY_SETTLE_DEFAULT_NS (5 * KW_NSEC_PER_SEC)
+
+/* What is in the ledger is entered into the books of parity, and nothing else. An event that stood there
+ * before this daemon read its record again was entered then. */
+int kw_reconcile_say(struct kw_reconcile *reconcile, const struct kw_finding *finding)
+{
+	int r = reconcile->options.finding(reconcile->options.context, finding);
+
+	if (r == 0)
+		kw_parity_told(reconcile, finding);
+	return r < 0 ? r : 0;
+}
 
 int kw_reconcile_open(const struct kw_reconcile_options *options,
 		      struct kw_reconcile **ret_reconcile)
@@ -22,6 +35,8 @@ int kw_reconcile_open(const struct kw_reconcile_options *options,
 		return -ENOMEM;
 	TAILQ_INIT(&reconcile->incidents);
 	reconcile->options = *options;
+	if (options->parity_settle_ns == 0)
+		reconcile->options.parity_settle_ns = PARITY_SETTLE_DEFAULT_NS;
 	if (options->settle_ns == 0)
 		reconcile->options.settle_ns = SETTLE_DEFAULT_NS;
 	else if (options->settle_ns > SETTLE_MAX_NS)
@@ -29,6 +44,10 @@ int kw_reconcile_open(const struct kw_reconcile_options *options,
 	r = kw_account_new(&reconcile->account);
 	if (r == 0)
 		r = kw_gap_counts_new(&reconcile->gap_counts);
+	if (r == 0)
+		r = kw_parity_new(&reconcile->parity);
+	if (r == 0)
+		r = kw_claims_new(&reconcile->claims);
 	if (r < 0)
 		return r;
 	*ret_reconcile = take_ptr(reconcile);
@@ -47,6 +66,8 @@ void kw_reconcile_free(struct kw_reconcile *reconcile)
 	}
 	kw_account_free(reconcile->account);
 	kw_gap_counts_free(reconcile->gap_counts);
+	kw_parity_free(reconcile->parity);
+	kw_claims_free(reconcile->claims);
 	free(reconcile->earlier);
 	free(reconcile);
 }
@@ -81,7 +102,7 @@ static int observe_reading(struct kw_reconcile *reconcile, const struct kw_attri
 	return reconcile->options.finding(reconcile->options.context, &finding);
 }
 
-int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed)
+static int observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed)
 {
 	switch (attributed->observation->kind) {
 	case KW_OBSERVATION_OOM_KILL:
@@ -99,23 +120,36 @@ int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attribu
 	case KW_OBSERVATION_PIDS:
 		return kw_pids_observe(reconcile, attributed);
 	case KW_OBSERVATION_COUNTS:
-		return 0;
+		return kw_parity_counts(reconcile, attributed);
 	case KW_OBSERVATION_KIND_COUNT_:
 		break;
 	}
 	return -EINVAL;
 }
 
+int kw_reconcile_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed)
+{
+	int r = observe(reconcile, attributed);
+
+	/* Whatever it says of a guest, or a guest says of it, comes behind it. */
+	if (r == 0)
+		kw_claims_observed(reconcile, attributed);
+	return r;
+}
+
 uint64_t kw_reconcile_deadline(const struct kw_reconcile *reconcile)
 {
-	uint64_t deadline = kw_gaps_deadline(reconcile);
+	uint64_t deadline = kw_gaps_deadline(reconcile), parity = kw_parity_deadline(reconcile);
 	const struct kw_open_incident *open;
+
+	if (kw_claims_deadline(reconcile) < deadline)
+		deadline = kw_claims_deadline(reconcile);
 
 	TAILQ_FOREACH (open, &reconcile->incidents, list) {
 		if (open->deadline_boot_ns < deadline)
 			deadline = open->deadline_boot_ns;
 	}
-	return deadline;
+	return parity < deadline ? parity : deadline;
 }
 
 static int settle(struct kw_reconcile *reconcile, uint64_t now, bool all)
@@ -133,7 +167,11 @@ static int settle(struct kw_reconcile *reconcile, uint64_t now, bool all)
 		}
 		open = next;
 	}
-	return kw_gaps_due(reconcile, now, all);
+	r = kw_gaps_due(reconcile, now, all);
+	if (r == 0)
+		r = kw_claims_due(reconcile, now, all);
+	/* What has not settled when the daemon ends is judged by the next one: the account goes on. */
+	return r < 0 ? r : kw_parity_due(reconcile, now);
 }
 
 int kw_reconcile_due(struct kw_reconcile *reconcile, uint64_t now_boot_ns)

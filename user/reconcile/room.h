@@ -4,6 +4,7 @@
 #include <sys/queue.h>
 
 #include "user/reconcile/account.h"
+#include "user/reconcile/parity.h"
 #include "user/reconcile/reconcile.h"
 
 /* How an incident's counters came to be known, best first. */
@@ -47,21 +48,33 @@ struct kw_earlier_kill {
 struct kw_gap_counts; /* throttle.c */
 int kw_throttle_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
 
+struct kw_claims; /* witness.h */
+
 /* pids.c */
 int kw_pids_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
 
 /* gaps.c */
 
 struct kw_reconcile {
-	struct kw_reconcile_options options;
+	struct kw_reconcile_options
+		options; /* finding, reader: of this room, which call the daemon's */
+	kw_finding_fn say;
+	kw_reader_fn read;
+	void *context;
 	struct kw_account *account;
+	struct kw_parity_state *parity;
 	TAILQ_HEAD(kw_open_incidents, kw_open_incident) incidents; /* oldest first */
 	unsigned int incident_count;
 	struct kw_gap_counts *gap_counts;
 	struct kw_earlier_kill *earlier; /* at most KW_LEDGER_TAIL_LINES */
 	size_t earlier_count;
 	struct kw_reading reading; /* scratch: too large for a stack frame */
+	struct kw_claims *claims;
 };
+
+/* reconcile.c: says a finding that may move a counter's book. 0, or the finding callback's error. */
+int kw_reconcile_say(struct kw_reconcile *reconcile, const struct kw_finding *finding)
+	kw_must_check;
 
 /* incident.c */
 int kw_incident_kill(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);

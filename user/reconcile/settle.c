@@ -203,7 +203,7 @@ int kw_incident_settle(struct kw_reconcile *reconcile, struct kw_open_incident *
 	memcpy(finding.event_id, said->id, sizeof(finding.event_id));
 	memcpy(finding.incident_id, said->id, sizeof(finding.incident_id));
 	finding.boot_ns = said->end_boot_ns ? said->end_boot_ns : open->last_kill_boot_ns;
-	r = reconcile->options.finding(reconcile->options.context, &finding);
+	r = kw_reconcile_say(reconcile, &finding);
 	if (r < 0)
 		return r;
 	TAILQ_REMOVE(&reconcile->incidents, open, list);

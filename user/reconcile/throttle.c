@@ -78,5 +78,5 @@ int kw_throttle_observe(struct kw_reconcile *reconcile, const struct kw_attribut
 		return -EINVAL;
 	describe(record, &said);
 	name(reconcile, record, &said, &finding);
-	return reconcile->options.finding(reconcile->options.context, &finding);
+	return kw_reconcile_say(reconcile, &finding);
 }

@@ -10,6 +10,8 @@
 #include <getopt.h>
 #include <limits.h>
 #include <pthread.h>
+#include <sched.h>
+#include <signal.h>
 #include <sys/mman.h>
 
 struct plan {
@@ -18,6 +20,7 @@ struct plan {
 	unsigned long long step;
 	unsigned long children;
 	unsigned long threads;
+	unsigned long sharers;
 	int wait_fd;
 	long oom_score_adj;
 	int has_oom_score_adj;
@@ -34,6 +37,7 @@ static const char usage[] =
 	"  --children N        fork N children that hold --child-bytes each (default 1M); growing begins when they do\n"
 	"  --child-bytes N\n"
 	"  --threads N         N more threads; the last of them does the growing\n"
+	"  --share-mm N        N processes more that share this one's memory, as after vfork()\n"
 	"  --oom-score-adj N   of the hog itself; its children keep the old one\n"
 	"  --comm NAME         name of the process\n"
 	"  --wait-fd FD        wait for a byte or the end of file there before touching memory\n"
@@ -105,6 +109,27 @@ static void *idle(void *argument)
 	wait_to_be_killed();
 }
 
+static int share(void *argument)
+{
+	(void)argument;
+	wait_to_be_killed();
+}
+
+/* As vfork() does it, but without waiting for them. */
+static void start_sharers(const struct plan *plan)
+{
+	const size_t stack_bytes = 64 * 1024;
+
+	for (unsigned long i = 0; i < plan->sharers; i++) {
+		char *stack = mmap(NULL, stack_bytes, PROT_READ | PROT_WRITE,
+				   MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+
+		if (stack == MAP_FAILED ||
+		    clone(share, stack + stack_bytes, CLONE_VM | SIGCHLD, NULL) < 0)
+			die("cannot start a process that shares memory: %s", strerror(errno));
+	}
+}
+
 static void start_children(const struct plan *plan)
 {
 	int ready[2];
@@ -146,6 +171,7 @@ enum {
 	CHILDREN,
 	CHILD_BYTES,
 	THREADS,
+	SHARE_MM,
 	ADJ,
 	COMM,
 	WAIT_FD,
@@ -161,6 +187,7 @@ static const struct option options[] = {
 	{ "children", 1, NULL, CHILDREN },
 	{ "child-bytes", 1, NULL, CHILD_BYTES },
 	{ "threads", 1, NULL, THREADS },
+	{ "share-mm", 1, NULL, SHARE_MM },
 	{ "oom-score-adj", 1, NULL, ADJ },
 	{ "comm", 1, NULL, COMM },
 	{ "wait-fd", 1, NULL, WAIT_FD },
@@ -193,6 +220,9 @@ static void read_options(int argc, char **argv, struct plan *plan)
 			break;
 		case THREADS:
 			plan->threads = (unsigned long)parse_number(optarg);
+			break;
+		case SHARE_MM:
+			plan->sharers = (unsigned long)parse_number(optarg);
 			break;
 		case ADJ:
 			plan->oom_score_adj = strtol(optarg, NULL, 10);
@@ -233,6 +263,7 @@ int main(int argc, char **argv)
 	if (plan.comm != NULL)
 		(void)prctl(PR_SET_NAME, plan.comm);
 	start_children(&plan);
+	start_sharers(&plan);
 	if (plan.has_oom_score_adj)
 		write_oom_score_adj(plan.oom_score_adj);
 	introduce("hog", "\"oomScoreAdj\":%ld", read_oom_score_adj());
