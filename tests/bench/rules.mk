@@ -1,7 +1,7 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # Figures beside a peer's from the same run. Never an assertion: nothing here fails for being slow.
 BENCH := $(patsubst tests/bench/%.c,$(BUILD)/bench/%,$(sort $(wildcard tests/bench/*.c)))
-$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call room_libs,deliver attest reconcile attribute capture guest gate base)
+$(BUILD)/bench/%: $(BUILD)/obj/tests/bench/%.o $(call room_libs,verify deliver attest reconcile attribute capture guest gate base)
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(ALLLDFLAGS) $^ $(LIBS_deliver) $(LIBS_attest) $(LIBS_attribute) $(LIBS_capture) $(LIBS_gate) -o $@

@@ -1,0 +1,10 @@
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# The commands that show a ledger, over the sample ledger.
+
+.PHONY: check-cli stage-cli
+check-cli: stage-cli ## kwitness tail and kwitness incidents over a prepared ledger
+stage-cli: $(B)/kwitness
+	@tests/cli/run $(B) $(BUILD)/results/cli
+
+FAST_STAGES += cli
+ALL_STAGES  += cli
