@@ -205,6 +205,8 @@ int kw_event_account(const struct kw_finding *finding, const struct kw_clock *cl
 	kw_json_member_bool(&json, "full", part->full);
 	kw_event_member_received(&json, finding, clock);
 	kw_json_member_bool(&json, "last", part->last);
+	if (part->memory_localevents)
+		kw_json_member_bool(&json, "memoryLocalevents", true);
 	kw_json_member_nonzero(&json, "omitted", part->omitted);
 	kw_event_member_parity(&json, "parity", &part->totals);
 	kw_json_member_u64(&json, "part", part->part);

@@ -198,6 +198,7 @@ static int resume_part(struct kw_pipeline *pipeline, const json_t *data)
 		.complete = json_is_true(json_object_get(data, "complete")),
 		.boot_ns = number_at(data, "bootNs"),
 		.omitted = number_at(data, "omitted"),
+		.memory_localevents = json_is_true(json_object_get(data, "memoryLocalevents")),
 	};
 	const json_t *rows = json_object_get(data, "cgroups"), *one;
 	char path[KW_PATH_MAX];

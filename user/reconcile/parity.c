@@ -14,9 +14,6 @@
 #define NEXT_TURN_NS (10 * KW_NSEC_PER_MSEC)
 
 #define BIT(counter) (1U << (counter))
-#define MEMORY_HIERARCHICAL                                                                        \
-	(BIT(KW_COUNTER_MEMORY_HIGH) | BIT(KW_COUNTER_MEMORY_MAX) | BIT(KW_COUNTER_OOM) |          \
-	 BIT(KW_COUNTER_OOM_KILL) | BIT(KW_COUNTER_OOM_GROUP_KILL))
 
 int kw_parity_new(struct kw_parity_state **ret_parity)
 {
@@ -63,7 +60,7 @@ static uint32_t meaning(struct kw_reconcile *reconcile, const struct kw_counts *
 	uint32_t known = counts->known;
 
 	if (reconcile->options.memory_localevents)
-		known &= ~(uint32_t)MEMORY_HIERARCHICAL;
+		known &= ~(uint32_t)KW_PARITY_HIERARCHICAL;
 	if (known & BIT(KW_COUNTER_PIDS_MAX))
 		parity->pids_mode = known & BIT(KW_COUNTER_PIDS_MAX_LOCAL) &&
 						    !reconcile->options.pids_localevents
@@ -96,6 +93,9 @@ static void take_value(struct kw_reconcile *reconcile, struct kw_page *page, uns
 	struct kw_book *book = &page->books[counter];
 	bool is_first = !book->known;
 
+	/* Mounted otherwise before: what it had counted by then cannot be told from what came since. */
+	if (reconcile->parity->was_local && KW_PARITY_HIERARCHICAL & BIT(counter))
+		from_zero = false;
 	if (!is_first && value < book->polled)
 		begin_anew(reconcile, page, counter);
 	book->polled = value;

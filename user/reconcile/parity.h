@@ -15,15 +15,24 @@ enum kw_pids_mode {
 };
 
 /* What the parity of the host consists of. */
+#define KW_PARITY_BIT(counter) (1U << (counter))
+
+/* Counters of memory.events, which are sums over what is below, unless it is mounted with memory_localevents. */
+#define KW_PARITY_HIERARCHICAL                                                                     \
+	(KW_PARITY_BIT(KW_COUNTER_MEMORY_HIGH) | KW_PARITY_BIT(KW_COUNTER_MEMORY_MAX) |            \
+	 KW_PARITY_BIT(KW_COUNTER_OOM) | KW_PARITY_BIT(KW_COUNTER_OOM_KILL) |                      \
+	 KW_PARITY_BIT(KW_COUNTER_OOM_GROUP_KILL))
+
 struct kw_parity_state {
 	struct kw_books *books;
 	enum kw_pids_mode pids_mode;
-	bool scanned;		   /* a cgroup that is first read now is new */
-	bool resumed;		   /* an account of this boot was taken over … */
-	bool complete;		   /* … in which whoever is not named stood at zero */
-	bool is_reboot;		   /* to be said with the first account */
-	bool was_said;		   /* an account has been said by this daemon */
-	uint64_t nowhere;	   /* kills whose cgroup is not known */
+	bool scanned;	  /* a cgroup that is first read now is new */
+	bool resumed;	  /* an account of this boot was taken over … */
+	bool complete;	  /* … in which whoever is not named stood at zero */
+	bool was_local;	  /* … when memory.events had only what is local, as now it has not */
+	bool is_reboot;	  /* to be said with the first account */
+	bool was_said;	  /* an account has been said by this daemon */
+	uint64_t nowhere; /* kills whose cgroup is not known */
 	uint64_t from_boot_ns;	   /* when the account began */
 	uint64_t next_due_boot_ns; /* the first page that is to be judged; UINT64_MAX: none */
 	struct kw_parity_totals totals;

@@ -89,6 +89,7 @@ int kw_reconcile_account(struct kw_reconcile *reconcile, uint64_t now_boot_ns, b
 		.full = full || !parity->was_said,
 		.complete = parity->scanned || (parity->resumed && parity->complete),
 		.is_reboot = parity->is_reboot,
+		.memory_localevents = reconcile->options.memory_localevents,
 		.boot_ns = now_boot_ns,
 		.rows = parity->rows,
 	};
@@ -155,13 +156,15 @@ void kw_reconcile_resume_reboot(struct kw_reconcile *reconcile)
 	reconcile->parity->is_reboot = true;
 }
 
-static void begin_part(struct kw_parity_state *parity, const struct kw_account_part *part)
+static void begin_part(struct kw_reconcile *reconcile, const struct kw_account_part *part)
 {
+	struct kw_parity_state *parity = reconcile->parity;
 	uint64_t verdicts[KW_PARITY_VERDICT_COUNT_];
 
 	memcpy(verdicts, parity->totals.verdicts, sizeof(verdicts));
 	parity->resumed = true;
 	parity->complete = part->complete && part->omitted == 0;
+	parity->was_local = part->memory_localevents && !reconcile->options.memory_localevents;
 	parity->from_boot_ns = part->boot_ns;
 	parity->totals = part->totals;
 	memcpy(parity->totals.verdicts, verdicts, sizeof(verdicts));
@@ -173,7 +176,7 @@ int kw_reconcile_resume_row(struct kw_reconcile *reconcile, const struct kw_acco
 	struct kw_parity_state *parity = reconcile->parity;
 	struct kw_page *page;
 
-	begin_part(parity, part);
+	begin_part(reconcile, part);
 	if (!row)
 		return 0;
 	page = kw_books_open_page(parity->books, row->id, row->path);
@@ -191,7 +194,9 @@ int kw_reconcile_resume_row(struct kw_reconcile *reconcile, const struct kw_acco
 		struct kw_book *book = &page->books[i];
 
 		*book = (struct kw_book){ .account = row->accounts[i],
-					  .known = row->known & (1U << i),
+					  .known = row->known & (1U << i) &&
+						   !(parity->was_local &&
+						     KW_PARITY_HIERARCHICAL & (1U << i)),
 					  .polled = row->accounts[i].kernel,
 					  .said = row->accounts[i].kernel };
 	}

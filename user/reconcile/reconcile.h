@@ -214,6 +214,7 @@ struct kw_account_part {
 	bool last;
 	uint64_t boot_ns;
 	bool is_reboot; /* begins anew because the host was booted */
+	bool memory_localevents; /* memory.events showed what is local: the sums over what is below are not known */
 	uint64_t omitted;
 	struct kw_parity_totals totals;
 	uint32_t row_count;
