@@ -64,6 +64,18 @@
 #define KW_REFUSALS_MAX 2048
 #define KW_REFUSALS_EVERY_NS 1000000000ULL
 
+/*
+ * Cgroups whose memory.high throttling is followed at one time, 1.7 KiB each in the kernel when there are
+ * such. At the cap: loss[HIGH][KW_LOSS_MAP_FULL], once a call.
+ */
+#define KW_HIGHS_MAX 2048
+
+/*
+ * Tasks that may be held up by a memory.high at one time and have their stall measured. At the cap: the
+ * call that is longest under way is not measured; it is counted, without a return.
+ */
+#define KW_HIGH_CALLS_MAX 8192
+
 /* Stall lengths: bucket n counts those below 2^n us, the last one all that are longer. */
 #define KW_THROTTLE_BUCKETS 24
 

@@ -154,6 +154,11 @@ void kw_attribute_observation(struct kw_attribute *attribute,
 		identify(attribute, &observation->pids->refusals.owner, &ret_attributed->owner);
 		set_cell_of(attribute, &ret_attributed->victim, ret_attributed);
 		break;
+	case KW_OBSERVATION_HIGH:
+		identify(attribute, &observation->high->high.cgroup, &ret_attributed->victim);
+		identify(attribute, &observation->high->high.owner, &ret_attributed->owner);
+		set_cell_of(attribute, &ret_attributed->victim, ret_attributed);
+		break;
 	case KW_OBSERVATION_READING:
 		set_cell(ret_attributed, cell_of_path(attribute, observation->reading->cgroup));
 		break;

@@ -21,6 +21,7 @@ static const char *const group_names[KW_GROUP_COUNT_] = {
 	[KW_GROUP_OOM_KILL_ONE] = "__oom_kill_process",
 	[KW_GROUP_THROTTLE] = "throttle_cfs_rq",
 	[KW_GROUP_PIDS] = "pids_can_fork",
+	[KW_GROUP_HIGH] = "mem_cgroup_handle_over_high",
 	[KW_GROUP_MARK_VICTIM] = "mark_victim",
 };
 
@@ -70,6 +71,8 @@ static int borrow_maps(struct kw_hooks *hooks)
 	hooks->maps.cgroup_losses = dup_map(hooks, "cgroup_losses");
 	hooks->maps.cgroup_losses_told = dup_map(hooks, "cgroup_losses_told");
 	hooks->maps.reader = dup_map(hooks, "reader");
+	hooks->maps.highs = dup_map(hooks, "highs");
+	hooks->maps.highs_told = dup_map(hooks, "highs_told");
 	return kw_pins_has_all_maps(&hooks->maps) ? 0 : -ENOMEM;
 }
 
@@ -310,6 +313,7 @@ bool kw_hooks_see(const struct kw_hooks *hooks, enum kw_record_kind kind)
 		[KW_RECORD_OOM_END] = KW_GROUP_OOM_KILL_PROCESS,
 		[KW_RECORD_THROTTLE] = KW_GROUP_THROTTLE,
 		[KW_RECORD_PIDS] = KW_GROUP_PIDS,
+		[KW_RECORD_HIGH] = KW_GROUP_HIGH,
 	};
 
 	return kind > 0 && kind < KW_RECORD_KIND_COUNT_ &&

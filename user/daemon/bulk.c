@@ -35,7 +35,8 @@ int kw_bulk_start(struct kw_daemon *daemon)
 	int r;
 
 	if (!kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE) &&
-	    !kw_hooks_see(daemon->hooks, KW_RECORD_PIDS))
+	    !kw_hooks_see(daemon->hooks, KW_RECORD_PIDS) &&
+	    !kw_hooks_see(daemon->hooks, KW_RECORD_HIGH))
 		return 0;
 	if (kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE))
 		kw_reconcile_sees_throttling(daemon->pipeline.reconcile);

@@ -105,6 +105,8 @@ static const char *record_noun(uint32_t kind)
 		return "throttle";
 	case KW_RECORD_PIDS:
 		return "pids";
+	case KW_RECORD_HIGH:
+		return "memory_high";
 	default:
 		return "kernel";
 	}
