@@ -60,6 +60,12 @@ struct {
 	__uint(max_entries, KW_BULK_RING_BYTES);
 } bulk __weak SEC(".maps");
 
+/* Cgroups that come and go; polled as well. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, KW_LIFECYCLE_RING_BYTES);
+} lifecycle __weak SEC(".maps");
+
 /* Per cgroup (64-bit kernfs id): its throttling. Allocated at load, because the hooks hold a runqueue's
  * lock, and an allocation could want to wake a task. */
 struct {

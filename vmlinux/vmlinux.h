@@ -105,6 +105,7 @@ struct cgroup_subsys_state {
 
 struct cgroup_root {
 	int hierarchy_id;
+	unsigned int subsys_mask;
 };
 
 struct cgroup {

@@ -35,6 +35,14 @@
 #define KW_BULK_RING_BYTES (256 * 1024)
 
 /*
+ * Lifecycle ring: cgroups that come and go. A record takes 584 bytes, so 512 KiB hold 897; a
+ * thousand cgroups made and removed a second bring 750 in the quarter of a second between two looks. Never shared
+ * with evidence or episodes. At the cap: as above. From half of it on, records of cgroups that were filled
+ * or emptied are not sent: loss[LIFECYCLE][KW_LOSS_BUDGET].
+ */
+#define KW_LIFECYCLE_RING_BYTES (512 * 1024)
+
+/*
  * Records that one cgroup may put into the bulk ring within a window. An episode takes two, and one
  * more each ten seconds; episodes are at least a second apart. Above: loss[kind][KW_LOSS_BUDGET].
  */
@@ -160,7 +168,10 @@
  */
 #define KW_GATE_MESSAGE_AGE_MS 60000
 
-/* Cgroups whose paths are remembered past their rmdir. At the cap: the longest unused is forgotten. */
+/*
+ * Cgroups whose paths are remembered, past their rmdir too. At the cap: of those that were removed the one
+ * that was so first is forgotten; when there is none, the longest unused.
+ */
 #define KW_CGROUPS_REMEMBERED_MAX 16384
 
 /* Containers whose names are remembered. At the cap: the oldest is forgotten, and looked up again. */

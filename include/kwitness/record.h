@@ -24,6 +24,8 @@ enum kw_record_kind {
 	KW_RECORD_THROTTLE = 3, /* CPU bandwidth throttling of a cgroup begins, goes on, is over */
 	KW_RECORD_PIDS = 4,	/* forks that a pids.max refused, since the last such record */
 	KW_RECORD_HIGH = 5,	/* memory.high throttling of a cgroup begins, goes on, is over */
+	KW_RECORD_LIFECYCLE =
+		6, /* a cgroup was made, removed, renamed …; maintains a table, is no event */
 	KW_RECORD_KIND_COUNT_
 };
 
@@ -41,6 +43,7 @@ enum kw_hook {
 	KW_HOOK_KPROBE_PIDS = 9,
 	KW_HOOK_FENTRY_HIGH = 10, /* mem_cgroup_handle_over_high, since 6.18 with two underscores */
 	KW_HOOK_KPROBE_HIGH = 11,
+	KW_HOOK_RAW_TP_CGROUP = 12, /* cgroup_mkdir and its siblings */
 	KW_HOOK_COUNT_
 };
 
@@ -345,3 +348,24 @@ _Static_assert(__builtin_offsetof(struct kw_high, last_boot_ns) ==
 		       __builtin_offsetof(struct kw_high, totals) ==
 			       __builtin_offsetof(struct kw_throttle, totals),
 	       "one reader for both");
+
+/* ---- cgroups that come and go (include/trace/events/cgroup.h) ---- */
+
+enum kw_lifecycle {
+	KW_LIFECYCLE_MKDIR = 1,
+	KW_LIFECYCLE_RMDIR =
+		2, /* the directory is gone; records of its tasks and memory may follow */
+	KW_LIFECYCLE_RELEASE = 3,   /* nothing holds it any more: its id may be used again */
+	KW_LIFECYCLE_RENAME = 4,    /* v1 only; the path is the new one */
+	KW_LIFECYCLE_POPULATED = 5, /* it or a descendant got its first process, or lost its last */
+	KW_LIFECYCLE_COUNT_
+};
+
+struct kw_record_lifecycle {
+	struct kw_record_header header;
+	__u32 what;	 /* enum kw_lifecycle */
+	__u32 populated; /* POPULATED: 1 first, 0 last; else 0 */
+	struct kw_cgroup_ref cgroup;
+};
+
+_Static_assert(sizeof(struct kw_record_lifecycle) == 576, "lifecycle record layout");

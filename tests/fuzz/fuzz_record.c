@@ -38,6 +38,9 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_assert(size == sizeof(*observation.high));
 		check_path(&observation.high->high.cgroup);
 		check_path(&observation.high->high.owner);
+	} else if (observation.kind == KW_OBSERVATION_LIFECYCLE) {
+		fuzz_assert(size == sizeof(*observation.lifecycle));
+		check_path(&observation.lifecycle->cgroup);
 	} else {
 		fuzz_assert(observation.kind == KW_OBSERVATION_OOM_END);
 		fuzz_assert(size == sizeof(*observation.end));

@@ -99,7 +99,7 @@ struct kw_attributed {
 	const struct kw_observation *observation; /* borrowed */
 	struct kw_identity
 		victim; /* OOM_KILL: the victim's cgroup; THROTTLE, HIGH: the throttled one;
-				     * PIDS: the one of the fork; COUNTS: the one that was read; LOST: whose
+				     * PIDS: the one of the fork; COUNTS: the one that was read; LIFECYCLE: the one that came or went; LOST: whose
 				     * record it was */
 	struct kw_identity owner;   /* OOM_KILL, OOM_END, PIDS, HIGH: the limit owner's cgroup */
 	struct kw_identity trigger; /* OOM_KILL, OOM_END */

@@ -21,6 +21,10 @@ _Static_assert(offsetof(struct kw_record_high, high) ==
 			       offsetof(struct kw_record_throttle, phase),
 	       "one way to make both");
 
+/* A whole ring in one turn: they make no lines, only change a table. */
+#define LIFECYCLE_RECORDS                                                                          \
+	(KW_LIFECYCLE_RING_BYTES / (sizeof(struct kw_record_lifecycle) + BPF_RINGBUF_HDR_SZ))
+
 /* Entries read by one system call. Hash maps can be read so since 5.6. */
 #define BATCH 32U
 
@@ -193,6 +197,11 @@ int kw_hooks_poll_bulk(struct kw_hooks *hooks, unsigned int limit, kw_observatio
 
 	if (!hooks->bulk.consumer)
 		return 0;
+	if (hooks->lifecycle.consumer) {
+		r = kw_ring_consume(&hooks->lifecycle, LIFECYCLE_RECORDS, kw_drain_take, &turn);
+		if (r < 0)
+			return r;
+	}
 	count = kw_ring_consume(&hooks->bulk, limit, kw_drain_take, &turn);
 	if (count < 0 || (unsigned int)count == limit)
 		return count; /* what is still in the ring comes before the end of it */
@@ -213,6 +222,10 @@ int kw_bulk_finish_previous(struct kw_drain_turn *turn)
 	/* more than it can hold: to its end */
 	r = kw_ring_consume(&ring, KW_BULK_RING_BYTES / BPF_RINGBUF_HDR_SZ, kw_drain_take, turn);
 	kw_ring_close(&ring);
+	if (r >= 0 && kw_ring_open(maps->lifecycle, &ring) == 0) {
+		r = kw_ring_consume(&ring, LIFECYCLE_RECORDS, kw_drain_take, turn);
+		kw_ring_close(&ring);
+	}
 	if (r >= 0)
 		r = kw_refusals_scan(turn);
 	return r < 0 ? r : scan_all(turn, true);

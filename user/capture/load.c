@@ -33,6 +33,11 @@ static const struct program {
 	const char *
 		renamed; /* the function's name where the kernel's BTF has that; NULL: its section's */
 } programs[] = {
+	{ "raw_tp_cgroup_release", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_cgroup_rmdir", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_cgroup_rename", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_cgroup_populated", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_cgroup_mkdir", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
 	{ "raw_tp_mark_victim", KW_GROUP_MARK_VICTIM, KW_TIER_TRACEPOINT, NULL },
 	{ "fexit_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY, NULL },
 	{ "fentry_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY, NULL },
@@ -216,6 +221,17 @@ static const struct kw_combination mark_victim_only = {
 		{
 			[0 ... KW_GROUP_MARK_VICTIM - 1] = KW_TIER_FILES,
 			[KW_GROUP_MARK_VICTIM] = KW_TIER_TRACEPOINT,
+			[KW_GROUP_LIFECYCLE] = KW_TIER_FILES,
+		},
+};
+
+/* What needs no more than raw tracepoints. */
+static const struct kw_combination tracepoints = {
+	.tier =
+		{
+			[0 ... KW_GROUP_MARK_VICTIM - 1] = KW_TIER_FILES,
+			[KW_GROUP_MARK_VICTIM] = KW_TIER_TRACEPOINT,
+			[KW_GROUP_LIFECYCLE] = KW_TIER_TRACEPOINT,
 		},
 };
 
@@ -246,7 +262,7 @@ static enum kw_tier find_tier(const struct attempt *attempt, enum kw_hook_group 
 static int load_all(const struct attempt *attempt, struct kw_loaded *ret_loaded,
 		    struct kw_combination *ret_combination)
 {
-	struct kw_combination all = mark_victim_only;
+	struct kw_combination all = tracepoints;
 	int r;
 
 	if (attempt->options->ceiling > KW_TIER_KPROBE)
@@ -267,24 +283,30 @@ static int load_by_group(const struct attempt *attempt, struct kw_loaded *ret_lo
 			 struct kw_combination *ret_combination)
 {
 	cleanup(loaded_drop) struct kw_loaded least = {};
-	struct kw_combination best = mark_victim_only;
+	struct kw_combination sure = tracepoints, best;
 	int r;
 
-	r = load(attempt->options, &mark_victim_only, &least);
+	r = load(attempt->options, &tracepoints, &least);
+	attempt->note(attempt->context, KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, r);
+	if (r < 0) {
+		sure = mark_victim_only;
+		r = load(attempt->options, &sure, &least);
+	}
 	attempt->note(attempt->context, KW_GROUP_MARK_VICTIM, KW_TIER_TRACEPOINT, r);
 	if (r < 0)
 		return r;
+	best = sure;
 	if (attempt->options->ceiling <= KW_TIER_KPROBE)
 		for (unsigned int i = 0; i < KW_GROUP_MARK_VICTIM; i++)
 			best.tier[i] = find_tier(attempt, i);
-	if (memcmp(&best, &mark_victim_only, sizeof(best)) != 0 &&
+	if (memcmp(&best, &sure, sizeof(best)) != 0 &&
 	    load(attempt->options, &best, ret_loaded) == 0) {
 		*ret_combination = best;
 		return 0;
 	}
 	/* nothing above it, or each alone but not together: what is sure */
 	*ret_loaded = least;
-	*ret_combination = mark_victim_only;
+	*ret_combination = sure;
 	least = (struct kw_loaded){};
 	return 0;
 }

@@ -216,6 +216,17 @@ static bool is_high(const void *data)
 	       has_grown(&high->before, &high->totals);
 }
 
+static bool is_lifecycle(const void *data)
+{
+	const struct kw_record_lifecycle *record = data;
+
+	if (record->what < KW_LIFECYCLE_MKDIR || record->what >= KW_LIFECYCLE_COUNT_)
+		return false;
+	if (record->populated > (record->what == KW_LIFECYCLE_POPULATED))
+		return false;
+	return record->cgroup.flags & KW_CGROUP_KNOWN && is_cgroup(&record->cgroup);
+}
+
 static const struct {
 	enum kw_observation_kind observation;
 	uint32_t size;
@@ -258,6 +269,13 @@ static const struct {
 			.hooks = 1U << KW_HOOK_FENTRY_HIGH | 1U << KW_HOOK_KPROBE_HIGH,
 			.is_sound = is_high,
 		},
+	[KW_RECORD_LIFECYCLE] =
+		{
+			.observation = KW_OBSERVATION_LIFECYCLE,
+			.size = sizeof(struct kw_record_lifecycle),
+			.hooks = 1U << KW_HOOK_RAW_TP_CGROUP,
+			.is_sound = is_lifecycle,
+		},
 };
 
 /* data need not be aligned for the header; a ring record always is (8 bytes). */
@@ -296,8 +314,10 @@ int kw_record_decode(const void *data, size_t length, struct kw_observation *ret
 		observation.throttle = data;
 	else if (observation.kind == KW_OBSERVATION_PIDS)
 		observation.pids = data;
-	else
+	else if (observation.kind == KW_OBSERVATION_HIGH)
 		observation.high = data;
+	else
+		observation.lifecycle = data;
 	*ret_observation = observation;
 	return 0;
 }
