@@ -60,6 +60,12 @@ struct {
 	__uint(max_entries, KW_BULK_RING_BYTES);
 } bulk __weak SEC(".maps");
 
+/* Cgroups that come and go; polled as well. */
+struct {
+	__uint(type, BPF_MAP_TYPE_RINGBUF);
+	__uint(max_entries, KW_LIFECYCLE_RING_BYTES);
+} lifecycle __weak SEC(".maps");
+
 /* Per cgroup (64-bit kernfs id): its throttling. Allocated at load, because the hooks hold a runqueue's
  * lock, and an allocation could want to wake a task. */
 struct {
@@ -93,6 +99,24 @@ struct {
 	__type(key, __u64);
 	__type(value, __u64);
 } refusals_told __weak SEC(".maps");
+
+/* Per cgroup (64-bit kernfs id): its memory.high throttling; and the last episode whose end was told, which
+ * the daemon writes. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_HIGHS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, struct kw_high);
+} highs __weak SEC(".maps");
+
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_HIGHS_MAX);
+	__uint(map_flags, BPF_F_NO_PREALLOC);
+	__type(key, __u64);
+	__type(value, __u64);
+} highs_told __weak SEC(".maps");
 
 /* Losses by cgroup, only ever counted up. Allocated at load: hooks that hold a lock count here. */
 struct {

@@ -8,6 +8,7 @@
  * Unlike the OOM hooks this runs in several tasks at once, and can be preempted: a scratch belongs to who
  * has taken it.
  */
+#include "pool.bpf.h"
 #include "task.bpf.h"
 #include <bpf/bpf_tracing.h>
 
@@ -30,27 +31,6 @@ struct {
 	__type(key, __u32);
 	__type(value, struct pids_scratch);
 } pids_scratches SEC(".maps");
-
-/* NULL: all are taken. Give back with give_scratch(). */
-static __always_inline struct pids_scratch *take_scratch(void)
-{
-	__u32 first = bpf_get_smp_processor_id(), i;
-
-#pragma unroll
-	for (i = 0; i < SCRATCHES; i++) {
-		__u32 at = (first + i) & (SCRATCHES - 1);
-		struct pids_scratch *scratch = bpf_map_lookup_elem(&pids_scratches, &at);
-
-		if (scratch && !__sync_val_compare_and_swap(&scratch->is_taken, 0, 1))
-			return scratch;
-	}
-	return NULL;
-}
-
-static __always_inline void give_scratch(struct pids_scratch *scratch)
-{
-	__sync_fetch_and_and(&scratch->is_taken, 0);
-}
 
 static __always_inline struct pids_cgroup *pids_of_css(struct cgroup_subsys_state *css)
 {
@@ -87,7 +67,7 @@ static __always_inline struct kw_refusals *refusals_entry(struct cgroup *cgroup,
 
 	if (found)
 		return found;
-	scratch = take_scratch();
+	scratch = take_scratch(&pids_scratches, struct pids_scratch, SCRATCHES);
 	if (scratch) {
 		clear_memory(&scratch->fresh, sizeof(scratch->fresh));
 		scratch->fresh.hook = hook;
@@ -115,7 +95,7 @@ static __always_inline void set_owner(struct kw_refusals *entry, struct cgroup_s
 	cgroup = BPF_CORE_READ(owner, css.cgroup);
 	if (BPF_CORE_READ(cgroup, kn, id) == entry->owner.id)
 		return;
-	scratch = take_scratch();
+	scratch = take_scratch(&pids_scratches, struct pids_scratch, SCRATCHES);
 	if (!scratch)
 		return;
 	clear_memory(&scratch->fresh.owner, sizeof(scratch->fresh.owner));

@@ -23,7 +23,9 @@ enum kw_hook_group {
 	KW_GROUP_OOM_KILL_ONE,	   /* __oom_kill_process, entry and return */
 	KW_GROUP_THROTTLE,	   /* throttle_cfs_rq, unthrottle_cfs_rq; may be missing */
 	KW_GROUP_PIDS,		   /* pids_can_fork at its return; may be missing */
-	KW_GROUP_MARK_VICTIM,	   /* the last one */
+	KW_GROUP_HIGH,	      /* mem_cgroup_handle_over_high, entry and return; may be missing */
+	KW_GROUP_MARK_VICTIM, /* the last of those that have tiers */
+	KW_GROUP_LIFECYCLE,   /* cgroup_mkdir and its siblings; may be missing */
 	KW_GROUP_COUNT_
 };
 
@@ -51,4 +53,4 @@ struct kw_pin_meta {
 
 _Static_assert(sizeof(struct kw_bpf_state) == 16, "state layout");
 _Static_assert(sizeof(struct kw_cgroup_loss_key) == 24, "loss key layout");
-_Static_assert(sizeof(struct kw_pin_meta) == 40, "meta layout");
+_Static_assert(sizeof(struct kw_pin_meta) == 48, "meta layout");

@@ -12,6 +12,7 @@
  * that; 6.12 when tasks are queued, and makes it 0 again; a stall of nobody is none.
  */
 #include "cgroup.bpf.h"
+#include "episode.bpf.h"
 #include <bpf/bpf_tracing.h>
 
 /* Ancestors of the current task's group that are looked at, to see if it is of the throttled one. */
@@ -65,19 +66,6 @@ static __always_inline struct kw_throttle *throttle_entry(struct cfs_rq *cfs_rq,
 	return found;
 }
 
-/* Whether the cgroup may send one more. Two CPUs at once may overdraw by one: the bound is soft. */
-static __always_inline bool is_within_budget(struct kw_throttle *entry, __u64 now)
-{
-	if (now >= entry->window_boot_ns) {
-		entry->window_boot_ns = now + KW_BULK_BUDGET_WINDOW_NS;
-		entry->window_records = 0;
-	}
-	if (entry->window_records >= KW_BULK_BUDGET_RECORDS)
-		return false;
-	entry->window_records++;
-	return true;
-}
-
 static __noinline int send_throttle(struct kw_throttle *entry, __u64 now,
 				    enum kw_throttle_phase phase)
 {
@@ -85,7 +73,7 @@ static __noinline int send_throttle(struct kw_throttle *entry, __u64 now,
 
 	if (!entry)
 		return 0;
-	if (!is_within_budget(entry, now)) {
+	if (!is_within_budget(&entry->window_boot_ns, &entry->window_records, now)) {
 		count_loss_of(entry->cgroup.id, entry->cgroup.serial, KW_RECORD_THROTTLE,
 			      KW_LOSS_BUDGET);
 		return 0;
@@ -117,23 +105,6 @@ static __always_inline void read_bandwidth(struct cfs_rq *cfs_rq, struct kw_band
 	to->throttled_periods = (__u32)BPF_CORE_READ(group, cfs_bandwidth.nr_throttled);
 }
 
-/* Ends the episode before, if nobody has told its end. */
-static __always_inline void end_episode(struct kw_throttle *entry, __u64 last_boot_ns)
-{
-	__u64 id = entry->cgroup.id;
-	__u64 *told;
-
-	told = bpf_map_lookup_elem(&throttles_told, &id);
-	if (!told || *told != entry->episode)
-		send_throttle(entry, last_boot_ns, KW_THROTTLE_END);
-}
-
-/* Whether a runqueue of the cgroup is still throttled. */
-static __always_inline bool is_stalled(struct kw_throttle *entry)
-{
-	return (__s64)(entry->totals.throttles - entry->totals.unthrottles) > 0;
-}
-
 /*
  * Begins an episode when the last one is over, on one CPU only: who moves last_boot_ns on. A CPU that
  * comes while the winner is at it may count its call to the episode before; the sum over all episodes is
@@ -144,12 +115,10 @@ static __always_inline bool begin_episode(struct kw_throttle *entry, struct cfs_
 {
 	__u64 last = entry->last_boot_ns;
 
-	if (last && now < last + (is_stalled(entry) ? KW_THROTTLE_STUCK_NS : KW_THROTTLE_QUIET_NS))
+	if (!is_beginning(&entry->last_boot_ns, &entry->totals, now, last))
 		return false;
-	if (__sync_val_compare_and_swap(&entry->last_boot_ns, last, now) != last)
-		return false;
-	if (last)
-		end_episode(entry, last);
+	if (last && !is_end_told(&throttles_told, entry->cgroup.id, entry->episode))
+		send_throttle(entry, last, KW_THROTTLE_END);
 	entry->episode = next_number();
 	entry->begin_boot_ns = now;
 	entry->next_boot_ns = now + KW_THROTTLE_CONTINUE_NS;
@@ -202,12 +171,9 @@ static __always_inline void mark_current(struct kw_throttle *entry, struct cfs_r
 /* Tells an episode that began, or that has gone on for long enough: one CPU does. */
 static __always_inline void tell(struct kw_throttle *entry, __u64 now, bool begun)
 {
-	__u64 next = entry->next_boot_ns;
-
 	if (begun)
 		send_throttle(entry, now, KW_THROTTLE_START);
-	else if (now >= next && __sync_val_compare_and_swap(&entry->next_boot_ns, next,
-							    now + KW_THROTTLE_CONTINUE_NS) == next)
+	else if (is_telling_again(&entry->next_boot_ns, now))
 		send_throttle(entry, now, KW_THROTTLE_CONTINUE);
 }
 
@@ -246,34 +212,6 @@ static __always_inline int begin_unthrottle(struct cfs_rq *cfs_rq)
 	return 0;
 }
 
-/* Bucket of a stall: the number of bits of its microseconds. */
-static __always_inline __u32 bucket_of(__u64 stall_ns)
-{
-	__u64 left = stall_ns / 1000;
-	__u32 bits = 0, step;
-
-#pragma unroll
-	for (step = 32; step; step /= 2) {
-		if (left >> step) {
-			left >>= step;
-			bits += step;
-		}
-	}
-	if (left)
-		bits++;
-	return bits;
-}
-
-static __always_inline void count_stall(struct kw_throttle *entry, __u64 stall_ns)
-{
-	__u32 bucket = bucket_of(stall_ns);
-
-	if (bucket >= KW_THROTTLE_BUCKETS)
-		bucket = KW_THROTTLE_BUCKETS - 1;
-	__sync_fetch_and_add(&entry->totals.stalled_ns, stall_ns);
-	__sync_fetch_and_add(&entry->totals.histogram[bucket], 1);
-}
-
 /* unthrottle_cfs_rq() has returned. 6.18 may have left the runqueue throttled: it had no runtime. */
 static __always_inline int end_unthrottle(enum kw_hook hook)
 {
@@ -299,7 +237,7 @@ static __always_inline int end_unthrottle(enum kw_hook hook)
 	begun = begin_episode(entry, cfs_rq, now, stall_ns, hook);
 	__sync_fetch_and_add(&entry->totals.unthrottles, 1);
 	if (stall_ns)
-		count_stall(entry, stall_ns);
+		count_stall(&entry->totals, stall_ns);
 	entry->last_boot_ns = now;
 	read_bandwidth(cfs_rq, &entry->bandwidth);
 	mark_cpu(entry, cfs_rq);

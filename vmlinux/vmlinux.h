@@ -34,6 +34,7 @@ enum bpf_map_type {
 	BPF_MAP_TYPE_HASH = 1,
 	BPF_MAP_TYPE_ARRAY = 2,
 	BPF_MAP_TYPE_PERCPU_ARRAY = 6,
+	BPF_MAP_TYPE_LRU_HASH = 9,
 	BPF_MAP_TYPE_RINGBUF = 27, /* 5.8 */
 };
 
@@ -104,6 +105,7 @@ struct cgroup_subsys_state {
 
 struct cgroup_root {
 	int hierarchy_id;
+	unsigned int subsys_mask;
 };
 
 struct cgroup {
@@ -229,6 +231,7 @@ struct task_struct {
 	const struct cred *real_cred;
 	struct task_group *sched_task_group;
 	struct css_set *cgroups;
+	unsigned int memcg_nr_pages_over_high;
 	u64 start_boottime; /* real_start_time before 5.5: older than the ring buffer */
 	char comm[16];
 };

@@ -35,6 +35,14 @@
 #define KW_BULK_RING_BYTES (256 * 1024)
 
 /*
+ * Lifecycle ring: cgroups that come and go. A record takes 584 bytes, so 512 KiB hold 897; a
+ * thousand cgroups made and removed a second bring 750 in the quarter of a second between two looks. Never shared
+ * with evidence or episodes. At the cap: as above. From half of it on, records of cgroups that were filled
+ * or emptied are not sent: loss[LIFECYCLE][KW_LOSS_BUDGET].
+ */
+#define KW_LIFECYCLE_RING_BYTES (512 * 1024)
+
+/*
  * Records that one cgroup may put into the bulk ring within a window. An episode takes two, and one
  * more each ten seconds; episodes are at least a second apart. Above: loss[kind][KW_LOSS_BUDGET].
  */
@@ -63,6 +71,18 @@
  */
 #define KW_REFUSALS_MAX 2048
 #define KW_REFUSALS_EVERY_NS 1000000000ULL
+
+/*
+ * Cgroups whose memory.high throttling is followed at one time, 1.7 KiB each in the kernel when there are
+ * such. At the cap: loss[HIGH][KW_LOSS_MAP_FULL], once a call.
+ */
+#define KW_HIGHS_MAX 2048
+
+/*
+ * Tasks that may be held up by a memory.high at one time and have their stall measured. At the cap: the
+ * call that is longest under way is not measured; it is counted, without a return.
+ */
+#define KW_HIGH_CALLS_MAX 8192
 
 /* Stall lengths: bucket n counts those below 2^n us, the last one all that are longer. */
 #define KW_THROTTLE_BUCKETS 24
@@ -152,7 +172,10 @@
  */
 #define KW_GATE_MESSAGE_AGE_MS 60000
 
-/* Cgroups whose paths are remembered past their rmdir. At the cap: the longest unused is forgotten. */
+/*
+ * Cgroups whose paths are remembered, past their rmdir too. At the cap: of those that were removed the one
+ * that was so first is forgotten; when there is none, the longest unused.
+ */
 #define KW_CGROUPS_REMEMBERED_MAX 16384
 
 /* Containers whose names are remembered. At the cap: the oldest is forgotten, and looked up again. */

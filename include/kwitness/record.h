@@ -23,6 +23,9 @@ enum kw_record_kind {
 	KW_RECORD_OOM_END = 2,	/* one OOM is over: counts and counters before and after */
 	KW_RECORD_THROTTLE = 3, /* CPU bandwidth throttling of a cgroup begins, goes on, is over */
 	KW_RECORD_PIDS = 4,	/* forks that a pids.max refused, since the last such record */
+	KW_RECORD_HIGH = 5,	/* memory.high throttling of a cgroup begins, goes on, is over */
+	KW_RECORD_LIFECYCLE =
+		6, /* a cgroup was made, removed, renamed …; maintains a table, is no event */
 	KW_RECORD_KIND_COUNT_
 };
 
@@ -38,6 +41,9 @@ enum kw_hook {
 	KW_HOOK_KPROBE_THROTTLE = 7,
 	KW_HOOK_FENTRY_PIDS = 8, /* pids_can_fork, at its return */
 	KW_HOOK_KPROBE_PIDS = 9,
+	KW_HOOK_FENTRY_HIGH = 10, /* mem_cgroup_handle_over_high, since 6.18 with two underscores */
+	KW_HOOK_KPROBE_HIGH = 11,
+	KW_HOOK_RAW_TP_CGROUP = 12, /* cgroup_mkdir and its siblings */
 	KW_HOOK_COUNT_
 };
 
@@ -294,3 +300,72 @@ struct kw_record_pids {
 
 _Static_assert(sizeof(struct kw_refusals) == 1144, "refusals layout");
 _Static_assert(sizeof(struct kw_record_pids) == 1184, "pids record layout");
+
+/* ---- memory.high (mm/memcontrol.c) ---- */
+
+enum kw_high_flags {
+	KW_HIGH_OWNER_CHANGED =
+		1 << 0, /* in this episode it was not always the same cgroup's limit */
+};
+
+/*
+ * The episode of one cgroup whose tasks were held up because a memory.high was passed, under way or the
+ * last one. Also the value of map "highs". Its first members are those of struct kw_throttle, so that one
+ * reader finds the end of both; in totals, throttles are calls and unthrottles are their returns.
+ */
+struct kw_high {
+	__u64 episode; /* same numbering as header.number */
+	__u64 begin_boot_ns;
+	__u64 last_boot_ns; /* of the last call or return */
+	__u64 next_boot_ns; /* when it is told again */
+	struct kw_throttle_totals totals;
+	struct kw_throttle_totals before; /* totals when the episode began */
+	__u64 high_before; /* owner's own "high" event when it was first seen in this episode */
+	__u64 high_events; /* the same, at the last call or return that could read it */
+	struct kw_memcg_state owner_state; /* at the last call that found an owner */
+	struct kw_task_ref task;	   /* who was held up last */
+	__u32 flags;			   /* enum kw_high_flags */
+	__u32 hook;			   /* enum kw_hook */
+	__u64 window_boot_ns;		   /* budget: when the window ends */
+	__u32 window_records;
+	__u32 over; /* at the last call: cgroups above their memory.high, from cgroup up to the root */
+	struct kw_cgroup_ref cgroup; /* that the tasks' memory is charged to */
+	struct kw_cgroup_ref
+		owner; /* nearest that was above its memory.high; not known: none was */
+};
+
+struct kw_record_high {
+	struct kw_record_header header;
+	__u32 phase; /* enum kw_throttle_phase */
+	__u32 pad;
+	struct kw_high high;
+};
+
+_Static_assert(sizeof(struct kw_high) == 1656, "high layout");
+_Static_assert(sizeof(struct kw_record_high) == 1696, "high record layout");
+_Static_assert(__builtin_offsetof(struct kw_high, last_boot_ns) ==
+			       __builtin_offsetof(struct kw_throttle, last_boot_ns) &&
+		       __builtin_offsetof(struct kw_high, totals) ==
+			       __builtin_offsetof(struct kw_throttle, totals),
+	       "one reader for both");
+
+/* ---- cgroups that come and go (include/trace/events/cgroup.h) ---- */
+
+enum kw_lifecycle {
+	KW_LIFECYCLE_MKDIR = 1,
+	KW_LIFECYCLE_RMDIR =
+		2, /* the directory is gone; records of its tasks and memory may follow */
+	KW_LIFECYCLE_RELEASE = 3,   /* nothing holds it any more: its id may be used again */
+	KW_LIFECYCLE_RENAME = 4,    /* v1 only; the path is the new one */
+	KW_LIFECYCLE_POPULATED = 5, /* it or a descendant got its first process, or lost its last */
+	KW_LIFECYCLE_COUNT_
+};
+
+struct kw_record_lifecycle {
+	struct kw_record_header header;
+	__u32 what;	 /* enum kw_lifecycle */
+	__u32 populated; /* POPULATED: 1 first, 0 last; else 0 */
+	struct kw_cgroup_ref cgroup;
+};
+
+_Static_assert(sizeof(struct kw_record_lifecycle) == 576, "lifecycle record layout");

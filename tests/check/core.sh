@@ -35,5 +35,9 @@ done <<-'FIELDS'
 	cgroup kn level
 	kernfs_node id name
 	pids_cgroup css counter limit
+	mem_cgroup css memory oom_group memory_events_local
+	cgroup_root hierarchy_id subsys_mask
+	page_counter usage high max
+	task_struct memcg_nr_pages_over_high mm cgroups
 FIELDS
 exit "$missing"

@@ -34,6 +34,13 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_assert(size == sizeof(*observation.pids));
 		check_path(&observation.pids->refusals.cgroup);
 		check_path(&observation.pids->refusals.owner);
+	} else if (observation.kind == KW_OBSERVATION_HIGH) {
+		fuzz_assert(size == sizeof(*observation.high));
+		check_path(&observation.high->high.cgroup);
+		check_path(&observation.high->high.owner);
+	} else if (observation.kind == KW_OBSERVATION_LIFECYCLE) {
+		fuzz_assert(size == sizeof(*observation.lifecycle));
+		check_path(&observation.lifecycle->cgroup);
 	} else {
 		fuzz_assert(observation.kind == KW_OBSERVATION_OOM_END);
 		fuzz_assert(size == sizeof(*observation.end));

@@ -55,6 +55,8 @@ int kw_event_make(const struct kw_finding *finding, const struct kw_clock *clock
 		return kw_event_crosscheck(finding, clock, event);
 	case KW_FINDING_SILENCE:
 		return kw_event_silence(finding, clock, event);
+	case KW_FINDING_HIGH:
+		return kw_event_high(finding, clock, event);
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}
@@ -118,7 +120,7 @@ void kw_event_member_cgroup(struct kw_json *json, const char *key, const struct 
 }
 
 /* Bytes as the cgroup file would have them: "max" where there is no limit. */
-static void member_limit(struct kw_json *json, const char *key, uint64_t bytes)
+void kw_event_member_limit(struct kw_json *json, const char *key, uint64_t bytes)
 {
 	if (bytes == KW_UNLIMITED)
 		kw_json_member_string(json, key, "max");
@@ -143,11 +145,11 @@ void kw_event_member_limit_owner(struct kw_json *json, const struct kw_oom_conte
 	}
 	kw_event_member_cgroup(json, "cgroup", owner);
 	if (state->flags & KW_MEMCG_KNOWN) {
-		member_limit(json, "highBytes", state->high_bytes);
-		member_limit(json, "maxBytes", state->max_bytes);
+		kw_event_member_limit(json, "highBytes", state->high_bytes);
+		kw_event_member_limit(json, "maxBytes", state->max_bytes);
 		kw_json_member_bool(json, "oomGroup", state->flags & KW_MEMCG_OOM_GROUP);
 		if (state->flags & KW_MEMCG_SWAP_KNOWN) {
-			member_limit(json, "swapMaxBytes", state->swap_max_bytes);
+			kw_event_member_limit(json, "swapMaxBytes", state->swap_max_bytes);
 			kw_json_member_u64(json, "swapUsageBytes", state->swap_usage_bytes);
 		}
 		kw_json_member_u64(json, "usageBytes", state->usage_bytes);

@@ -54,6 +54,10 @@ void kw_event_member_received(struct kw_json *json, const struct kw_finding *fin
 			      const struct kw_clock *clock);
 void kw_event_member_memory_events(struct kw_json *json, const char *key,
 				   const struct kw_memory_events *events);
+/* Bytes of a limit: "max" where there is none. */
+void kw_event_member_limit(struct kw_json *json, const char *key, uint64_t bytes);
+/* Of stalls shorter than each bound, and not shorter than the next lower one; "inf": all that are longer. */
+void kw_event_member_histogram(struct kw_json *json, const struct kw_throttled *said);
 /* NULL: no member. */
 void kw_event_member_state(struct kw_json *json, const char *key, const struct kw_state *state);
 /* Members of a victim; event_id: of its oom_kill event, NULL inside that event itself. */
@@ -81,6 +85,8 @@ int kw_event_gap(const struct kw_finding *finding, const struct kw_clock *clock,
 		 struct kw_event *event) kw_must_check;
 int kw_event_throttle(const struct kw_finding *finding, const struct kw_clock *clock,
 		      struct kw_event *event) kw_must_check;
+int kw_event_high(const struct kw_finding *finding, const struct kw_clock *clock,
+		  struct kw_event *event) kw_must_check;
 int kw_event_pids(const struct kw_finding *finding, const struct kw_clock *clock,
 		  struct kw_event *event) kw_must_check;
 int kw_event_counter_kill(const struct kw_finding *finding, const struct kw_clock *clock,

@@ -26,8 +26,7 @@ static int by_bound(const void *left, const void *right)
 		      other->bound); /* digits and letters: byte order is the canonical one */
 }
 
-/* Stalls shorter than the bound, and not shorter than the next lower one; "inf" is the last bucket's. */
-static void member_histogram(struct kw_json *json, const struct kw_throttled *said)
+void kw_event_member_histogram(struct kw_json *json, const struct kw_throttled *said)
 {
 	struct bar bars[KW_THROTTLE_BUCKETS];
 	size_t count = 0;
@@ -109,7 +108,7 @@ static void throttle_members(struct kw_json *json, const struct kw_finding *find
 		kw_json_member_bool(json, "cpusTruncated", true);
 	kw_json_member_string(json, "episode", said->episode_id);
 	kw_json_member_u64(json, "episodeUsec", (said->last_boot_ns - said->begin_boot_ns) / 1000);
-	member_histogram(json, said);
+	kw_event_member_histogram(json, said);
 	kw_json_member_string(json, "hook", kw_hook_name(record->header.hook));
 	kw_event_member_received(json, finding, clock);
 	kw_json_member_u64(json, "kernelStalledUsec", said->kernel_ns / 1000);

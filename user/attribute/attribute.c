@@ -62,11 +62,38 @@ static void identify(struct kw_attribute *attribute, const struct kw_cgroup_ref 
 			identity.truncated = false;
 		}
 	} else {
-		kw_cgroups_learn(attribute->cgroups, cgroup->id, cgroup->serial, identity.path);
+		if (identity.v1)
+			kw_cgroups_learn_v1(attribute->cgroups, cgroup->id, cgroup->serial,
+					    identity.path);
+		else
+			kw_cgroups_learn(attribute->cgroups, cgroup->id, cgroup->serial,
+					 identity.path);
 	}
 	if (!identity.truncated)
 		fill_names(attribute, &identity);
 	*ret_identity = identity;
+}
+
+/*
+ * Keeps the table true, and says whose it is. A cgroup that is released is named by what was known, then
+ * forgotten. A rename comes first: the path that was known is the old one.
+ */
+static void follow(struct kw_attribute *attribute, const struct kw_record_lifecycle *record,
+		   struct kw_identity *ret_identity)
+{
+	const struct kw_cgroup_ref *cgroup = &record->cgroup;
+	char path[KW_PATH_MAX];
+	bool is_whole = !(cgroup->flags & KW_CGROUP_TRUNCATED) &&
+			kw_record_cgroup_path(cgroup, path, sizeof(path)) == 0;
+
+	if (record->what == KW_LIFECYCLE_RENAME && cgroup->flags & KW_CGROUP_V1)
+		kw_cgroups_rename_v1(attribute->cgroups, cgroup->id, cgroup->serial,
+				     is_whole ? path : NULL);
+	identify(attribute, cgroup, ret_identity);
+	if (record->what == KW_LIFECYCLE_RMDIR)
+		kw_cgroups_bury(attribute->cgroups, cgroup->id, cgroup->serial);
+	else if (record->what == KW_LIFECYCLE_RELEASE)
+		kw_cgroups_forget(attribute->cgroups, cgroup->id, cgroup->serial);
 }
 
 static void identify_oom(struct kw_attribute *attribute, const struct kw_oom_context *oom,
@@ -152,6 +179,14 @@ void kw_attribute_observation(struct kw_attribute *attribute,
 	case KW_OBSERVATION_PIDS:
 		identify(attribute, &observation->pids->refusals.cgroup, &ret_attributed->victim);
 		identify(attribute, &observation->pids->refusals.owner, &ret_attributed->owner);
+		set_cell_of(attribute, &ret_attributed->victim, ret_attributed);
+		break;
+	case KW_OBSERVATION_LIFECYCLE:
+		follow(attribute, observation->lifecycle, &ret_attributed->victim);
+		break;
+	case KW_OBSERVATION_HIGH:
+		identify(attribute, &observation->high->high.cgroup, &ret_attributed->victim);
+		identify(attribute, &observation->high->high.owner, &ret_attributed->owner);
 		set_cell_of(attribute, &ret_attributed->victim, ret_attributed);
 		break;
 	case KW_OBSERVATION_READING:

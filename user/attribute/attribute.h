@@ -97,10 +97,11 @@ void kw_cells_each(const struct kw_cells *cells, kw_cell_fn callback, void *cont
 /* An observation and whose it is. Cells are copied: a registration may end before the finding. */
 struct kw_attributed {
 	const struct kw_observation *observation; /* borrowed */
-	struct kw_identity victim;  /* OOM_KILL: the victim's cgroup; THROTTLE: the throttled one;
-				     * PIDS: the one of the fork; COUNTS: the one that was read; LOST: whose
+	struct kw_identity
+		victim; /* OOM_KILL: the victim's cgroup; THROTTLE, HIGH: the throttled one;
+				     * PIDS: the one of the fork; COUNTS: the one that was read; LIFECYCLE: the one that came or went; LOST: whose
 				     * record it was */
-	struct kw_identity owner;   /* OOM_KILL, OOM_END, PIDS: the limit owner's cgroup */
+	struct kw_identity owner;   /* OOM_KILL, OOM_END, PIDS, HIGH: the limit owner's cgroup */
 	struct kw_identity trigger; /* OOM_KILL, OOM_END */
 	bool has_cell;
 	struct kw_cell cell; /* victim's cell, reading's cell, guest's cell */

@@ -208,6 +208,8 @@ enum kw_observation_kind {
 	KW_OBSERVATION_THROTTLE, /* record.throttle, or its end as the kernel's map has it */
 	KW_OBSERVATION_PIDS,	 /* record.pids, told filled in */
 	KW_OBSERVATION_COUNTS, /* counts: a cgroup was seen first, its counters moved, or it is gone */
+	KW_OBSERVATION_HIGH,	  /* record.high, or its end as the kernel's map has it */
+	KW_OBSERVATION_LIFECYCLE, /* record.lifecycle: a cgroup was made, removed … */
 	KW_OBSERVATION_KIND_COUNT_
 };
 
@@ -242,6 +244,8 @@ struct kw_observation {
 		const struct kw_record_oom_end *end;
 		const struct kw_record_throttle *throttle;
 		const struct kw_record_pids *pids;
+		const struct kw_record_high *high;
+		const struct kw_record_lifecycle *lifecycle;
 		const struct kw_lost *lost;
 		const struct kw_reading *reading;
 		const struct kw_gate_message *guest;

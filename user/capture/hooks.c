@@ -21,7 +21,9 @@ static const char *const group_names[KW_GROUP_COUNT_] = {
 	[KW_GROUP_OOM_KILL_ONE] = "__oom_kill_process",
 	[KW_GROUP_THROTTLE] = "throttle_cfs_rq",
 	[KW_GROUP_PIDS] = "pids_can_fork",
+	[KW_GROUP_HIGH] = "mem_cgroup_handle_over_high",
 	[KW_GROUP_MARK_VICTIM] = "mark_victim",
+	[KW_GROUP_LIFECYCLE] = "cgroup_mkdir",
 };
 
 const char *kw_hooks_group_name(enum kw_hook_group group)
@@ -70,6 +72,9 @@ static int borrow_maps(struct kw_hooks *hooks)
 	hooks->maps.cgroup_losses = dup_map(hooks, "cgroup_losses");
 	hooks->maps.cgroup_losses_told = dup_map(hooks, "cgroup_losses_told");
 	hooks->maps.reader = dup_map(hooks, "reader");
+	hooks->maps.highs = dup_map(hooks, "highs");
+	hooks->maps.highs_told = dup_map(hooks, "highs_told");
+	hooks->maps.lifecycle = dup_map(hooks, "lifecycle");
 	return kw_pins_has_all_maps(&hooks->maps) ? 0 : -ENOMEM;
 }
 
@@ -220,6 +225,8 @@ static int open_rings(struct kw_hooks *hooks)
 		r = kw_ring_open(hooks->maps.evidence, &hooks->ring);
 	if (r == 0 && hooks->maps.bulk >= 0)
 		r = kw_ring_open(hooks->maps.bulk, &hooks->bulk);
+	if (r == 0 && hooks->maps.lifecycle >= 0)
+		r = kw_ring_open(hooks->maps.lifecycle, &hooks->lifecycle);
 	if (r == 0 && hooks->previous_maps.evidence >= 0 &&
 	    kw_ring_open(hooks->previous_maps.evidence, &hooks->previous) < 0) {
 		/* no ring: nothing that could be read */
@@ -270,6 +277,7 @@ void kw_hooks_free(struct kw_hooks *hooks)
 		return;
 	kw_ring_close(&hooks->ring);
 	kw_ring_close(&hooks->bulk);
+	kw_ring_close(&hooks->lifecycle);
 	kw_ring_close(&hooks->previous);
 	kw_handover_free(hooks);
 	kw_pins_close_maps(&hooks->previous_maps);
@@ -310,6 +318,8 @@ bool kw_hooks_see(const struct kw_hooks *hooks, enum kw_record_kind kind)
 		[KW_RECORD_OOM_END] = KW_GROUP_OOM_KILL_PROCESS,
 		[KW_RECORD_THROTTLE] = KW_GROUP_THROTTLE,
 		[KW_RECORD_PIDS] = KW_GROUP_PIDS,
+		[KW_RECORD_HIGH] = KW_GROUP_HIGH,
+		[KW_RECORD_LIFECYCLE] = KW_GROUP_LIFECYCLE,
 	};
 
 	return kind > 0 && kind < KW_RECORD_KIND_COUNT_ &&

@@ -6,8 +6,8 @@
 #include "user/capture/pins.h"
 #include "user/capture/ring.h"
 
-/* pins, mark_victim, and four groups in two tiers. */
-#define KW_ATTEMPTS_MAX 12
+/* pins (twice), mark_victim, cgroup_mkdir, and five groups in two tiers. */
+#define KW_ATTEMPTS_MAX 14
 
 struct kw_hooks {
 	const struct kw_clock *clock;
@@ -16,6 +16,7 @@ struct kw_hooks {
 	struct kw_pins_maps maps;
 	struct kw_ring ring;
 	struct kw_ring bulk;
+	struct kw_ring lifecycle;
 	/* What programs of another build left unread: drained before the ring, then closed. */
 	struct kw_pins_maps previous_maps;
 	struct kw_ring previous;

@@ -12,6 +12,7 @@
 #include <unistd.h>
 
 #include <bpf/bpf.h>
+#include <bpf/btf.h>
 #include <bpf/libbpf.h>
 
 #pragma GCC diagnostic push
@@ -20,31 +21,45 @@
 #include "kwitness.skel.h"
 #pragma GCC diagnostic pop
 
+/* The part of mem_cgroup_handle_over_high() that does something, where the rest is inline (6.18). */
+#define OVER_HIGH "__mem_cgroup_handle_over_high"
+
 /* Order of attaching: what counts kills stands before what opens an incident, so that an incident
  * that is seen at all is seen whole; what sees the end of a stall before what sees its beginning. */
 static const struct program {
 	const char *name;
 	enum kw_hook_group group;
 	enum kw_tier tier;
+	const char *
+		renamed; /* the function's name where the kernel's BTF has that; NULL: its section's */
 } programs[] = {
-	{ "raw_tp_mark_victim", KW_GROUP_MARK_VICTIM, KW_TIER_TRACEPOINT },
-	{ "fexit_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY },
-	{ "fentry_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY },
-	{ "kretprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE },
-	{ "kprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE },
-	{ "fexit_pids_can_fork", KW_GROUP_PIDS, KW_TIER_FENTRY },
-	{ "kretprobe_pids_can_fork", KW_GROUP_PIDS, KW_TIER_KPROBE },
-	{ "fexit_unthrottle", KW_GROUP_THROTTLE, KW_TIER_FENTRY },
-	{ "fentry_unthrottle", KW_GROUP_THROTTLE, KW_TIER_FENTRY },
-	{ "fexit_throttle", KW_GROUP_THROTTLE, KW_TIER_FENTRY },
-	{ "kretprobe_unthrottle", KW_GROUP_THROTTLE, KW_TIER_KPROBE },
-	{ "kprobe_unthrottle", KW_GROUP_THROTTLE, KW_TIER_KPROBE },
-	{ "kretprobe_throttle", KW_GROUP_THROTTLE, KW_TIER_KPROBE },
-	{ "kprobe_throttle", KW_GROUP_THROTTLE, KW_TIER_KPROBE },
-	{ "fexit_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY },
-	{ "fentry_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY },
-	{ "kretprobe_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_KPROBE },
-	{ "kprobe_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_KPROBE },
+	{ "raw_tp_cgroup_release", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_cgroup_rmdir", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_cgroup_rename", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_cgroup_populated", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_cgroup_mkdir", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_mark_victim", KW_GROUP_MARK_VICTIM, KW_TIER_TRACEPOINT, NULL },
+	{ "fexit_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY, NULL },
+	{ "fentry_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY, NULL },
+	{ "kretprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE, NULL },
+	{ "kprobe_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_KPROBE, NULL },
+	{ "fexit_pids_can_fork", KW_GROUP_PIDS, KW_TIER_FENTRY, NULL },
+	{ "kretprobe_pids_can_fork", KW_GROUP_PIDS, KW_TIER_KPROBE, NULL },
+	{ "fexit_over_high", KW_GROUP_HIGH, KW_TIER_FENTRY, OVER_HIGH },
+	{ "fentry_over_high", KW_GROUP_HIGH, KW_TIER_FENTRY, OVER_HIGH },
+	{ "kretprobe_over_high", KW_GROUP_HIGH, KW_TIER_KPROBE, OVER_HIGH },
+	{ "kprobe_over_high", KW_GROUP_HIGH, KW_TIER_KPROBE, OVER_HIGH },
+	{ "fexit_unthrottle", KW_GROUP_THROTTLE, KW_TIER_FENTRY, NULL },
+	{ "fentry_unthrottle", KW_GROUP_THROTTLE, KW_TIER_FENTRY, NULL },
+	{ "fexit_throttle", KW_GROUP_THROTTLE, KW_TIER_FENTRY, NULL },
+	{ "kretprobe_unthrottle", KW_GROUP_THROTTLE, KW_TIER_KPROBE, NULL },
+	{ "kprobe_unthrottle", KW_GROUP_THROTTLE, KW_TIER_KPROBE, NULL },
+	{ "kretprobe_throttle", KW_GROUP_THROTTLE, KW_TIER_KPROBE, NULL },
+	{ "kprobe_throttle", KW_GROUP_THROTTLE, KW_TIER_KPROBE, NULL },
+	{ "fexit_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY, NULL },
+	{ "fentry_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_FENTRY, NULL },
+	{ "kretprobe_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_KPROBE, NULL },
+	{ "kprobe_oom_kill_process", KW_GROUP_OOM_KILL_PROCESS, KW_TIER_KPROBE, NULL },
 };
 
 static bool is_wanted(const struct kw_combination *combination, const struct program *program)
@@ -78,6 +93,28 @@ static void loaded_drop(struct kw_loaded *loaded)
 	kw_load_free(loaded, false);
 }
 
+static bool has_function(const char *name)
+{
+	struct btf *btf = btf__load_vmlinux_btf();
+	bool has = btf && btf__find_by_name_kind(btf, name, BTF_KIND_FUNC) >= 0;
+
+	btf__free(btf);
+	return has;
+}
+
+/* Only asked of programs that are loaded: the kernel's BTF takes some milliseconds to read. */
+static bool is_renamed(const struct program *program)
+{
+	return program->renamed && has_function(program->renamed);
+}
+
+static int set_target(struct bpf_program *found, const struct program *program)
+{
+	if (program->tier != KW_TIER_FENTRY || !is_renamed(program))
+		return 0;
+	return bpf_program__set_attach_target(found, 0, program->renamed);
+}
+
 static int open_skeleton(const struct kw_combination *combination, struct kwitness **ret_skeleton)
 {
 	struct kwitness *skeleton = kwitness__open();
@@ -86,10 +123,14 @@ static int open_skeleton(const struct kw_combination *combination, struct kwitne
 	if (!skeleton)
 		return -errno;
 	for (size_t i = 0; i < kw_array_size(programs); i++) {
+		bool wanted = is_wanted(combination, &programs[i]);
+
 		found = bpf_object__find_program_by_name(skeleton->obj, programs[i].name);
 		if (found)
-			(void)bpf_program__set_autoload(found,
-							is_wanted(combination, &programs[i]));
+			(void)bpf_program__set_autoload(found, wanted);
+		if (found && wanted)
+			(void)set_target(found,
+					 &programs[i]); /* the load says if it is not there */
 	}
 	*ret_skeleton = skeleton;
 	return 0;
@@ -111,6 +152,15 @@ static int init_state(struct kwitness *skeleton, const struct kw_combination *co
 				    sizeof(state), BPF_ANY);
 }
 
+static struct bpf_link *attach_one(struct bpf_program *found, const struct program *program)
+{
+	/* kprobe or kretprobe: by the name of ours */
+	if (program->tier == KW_TIER_KPROBE && is_renamed(program))
+		return bpf_program__attach_kprobe(found, strncmp(program->name, "kret", 4) == 0,
+						  program->renamed);
+	return bpf_program__attach(found);
+}
+
 static int attach(struct kw_loaded *loaded, const struct kw_combination *combination)
 {
 	for (size_t i = 0; i < kw_array_size(programs); i++) {
@@ -120,7 +170,7 @@ static int attach(struct kw_loaded *loaded, const struct kw_combination *combina
 		if (!is_wanted(combination, &programs[i]))
 			continue;
 		program = bpf_object__find_program_by_name(loaded->skeleton->obj, programs[i].name);
-		link = program ? bpf_program__attach(program) : NULL;
+		link = program ? attach_one(program, &programs[i]) : NULL;
 		if (!link)
 			return program ? -errno : -ENOENT;
 		loaded->links[loaded->link_count++] =
@@ -171,6 +221,17 @@ static const struct kw_combination mark_victim_only = {
 		{
 			[0 ... KW_GROUP_MARK_VICTIM - 1] = KW_TIER_FILES,
 			[KW_GROUP_MARK_VICTIM] = KW_TIER_TRACEPOINT,
+			[KW_GROUP_LIFECYCLE] = KW_TIER_FILES,
+		},
+};
+
+/* What needs no more than raw tracepoints. */
+static const struct kw_combination tracepoints = {
+	.tier =
+		{
+			[0 ... KW_GROUP_MARK_VICTIM - 1] = KW_TIER_FILES,
+			[KW_GROUP_MARK_VICTIM] = KW_TIER_TRACEPOINT,
+			[KW_GROUP_LIFECYCLE] = KW_TIER_TRACEPOINT,
 		},
 };
 
@@ -201,7 +262,7 @@ static enum kw_tier find_tier(const struct attempt *attempt, enum kw_hook_group 
 static int load_all(const struct attempt *attempt, struct kw_loaded *ret_loaded,
 		    struct kw_combination *ret_combination)
 {
-	struct kw_combination all = mark_victim_only;
+	struct kw_combination all = tracepoints;
 	int r;
 
 	if (attempt->options->ceiling > KW_TIER_KPROBE)
@@ -222,24 +283,30 @@ static int load_by_group(const struct attempt *attempt, struct kw_loaded *ret_lo
 			 struct kw_combination *ret_combination)
 {
 	cleanup(loaded_drop) struct kw_loaded least = {};
-	struct kw_combination best = mark_victim_only;
+	struct kw_combination sure = tracepoints, best;
 	int r;
 
-	r = load(attempt->options, &mark_victim_only, &least);
+	r = load(attempt->options, &tracepoints, &least);
+	attempt->note(attempt->context, KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, r);
+	if (r < 0) {
+		sure = mark_victim_only;
+		r = load(attempt->options, &sure, &least);
+	}
 	attempt->note(attempt->context, KW_GROUP_MARK_VICTIM, KW_TIER_TRACEPOINT, r);
 	if (r < 0)
 		return r;
+	best = sure;
 	if (attempt->options->ceiling <= KW_TIER_KPROBE)
 		for (unsigned int i = 0; i < KW_GROUP_MARK_VICTIM; i++)
 			best.tier[i] = find_tier(attempt, i);
-	if (memcmp(&best, &mark_victim_only, sizeof(best)) != 0 &&
+	if (memcmp(&best, &sure, sizeof(best)) != 0 &&
 	    load(attempt->options, &best, ret_loaded) == 0) {
 		*ret_combination = best;
 		return 0;
 	}
 	/* nothing above it, or each alone but not together: what is sure */
 	*ret_loaded = least;
-	*ret_combination = mark_victim_only;
+	*ret_combination = sure;
 	least = (struct kw_loaded){};
 	return 0;
 }

@@ -97,6 +97,7 @@ static void find_cgroup(const struct kw_pins_maps *maps, const struct kw_cgroup_
 	union {
 		struct kw_throttle throttle;
 		struct kw_refusals refusals;
+		struct kw_high high;
 	} entry;
 
 	*ret_cgroup = (struct kw_cgroup_ref){
@@ -112,6 +113,10 @@ static void find_cgroup(const struct kw_pins_maps *maps, const struct kw_cgroup_
 		 bpf_map_lookup_elem(maps->refusals, &key->cgroup, &entry.refusals) == 0 &&
 		 entry.refusals.cgroup.serial == key->serial)
 		*ret_cgroup = entry.refusals.cgroup;
+	else if (key->kind == KW_RECORD_HIGH && maps->highs >= 0 &&
+		 bpf_map_lookup_elem(maps->highs, &key->cgroup, &entry.high) == 0 &&
+		 entry.high.cgroup.serial == key->serial)
+		*ret_cgroup = entry.high.cgroup;
 }
 
 static int tell_cgroup(struct kw_drain_turn *turn, const struct kw_cgroup_loss_key *key,

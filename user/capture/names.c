@@ -22,6 +22,9 @@ static const char *const hook_names[KW_HOOK_COUNT_] = {
 	[KW_HOOK_KPROBE_THROTTLE] = "kprobe/throttle_cfs_rq",
 	[KW_HOOK_FENTRY_PIDS] = "fexit/pids_can_fork",
 	[KW_HOOK_KPROBE_PIDS] = "kretprobe/pids_can_fork",
+	[KW_HOOK_FENTRY_HIGH] = "fentry/mem_cgroup_handle_over_high",
+	[KW_HOOK_RAW_TP_CGROUP] = "raw_tp/cgroup_mkdir",
+	[KW_HOOK_KPROBE_HIGH] = "kprobe/mem_cgroup_handle_over_high",
 };
 
 static const char *const lost_reason_names[KW_LOST_REASON_COUNT_] = {

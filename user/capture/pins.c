@@ -38,6 +38,9 @@ void kw_pins_close_maps(struct kw_pins_maps *maps)
 	kw_cleanup_close_fd(&maps->cgroup_losses);
 	kw_cleanup_close_fd(&maps->cgroup_losses_told);
 	kw_cleanup_close_fd(&maps->reader);
+	kw_cleanup_close_fd(&maps->highs);
+	kw_cleanup_close_fd(&maps->highs_told);
+	kw_cleanup_close_fd(&maps->lifecycle);
 	*maps = KW_PINS_MAPS_NONE;
 }
 
@@ -46,7 +49,8 @@ bool kw_pins_has_all_maps(const struct kw_pins_maps *maps)
 	return maps->evidence >= 0 && maps->losses >= 0 && maps->losses_told >= 0 &&
 	       maps->counts >= 0 && maps->bulk >= 0 && maps->throttles >= 0 &&
 	       maps->throttles_told >= 0 && maps->refusals >= 0 && maps->refusals_told >= 0 &&
-	       maps->cgroup_losses >= 0 && maps->cgroup_losses_told >= 0 && maps->reader >= 0;
+	       maps->cgroup_losses >= 0 && maps->cgroup_losses_told >= 0 && maps->reader >= 0 &&
+	       maps->highs >= 0 && maps->highs_told >= 0 && maps->lifecycle >= 0;
 }
 
 static int pin_name(const char *path, const char *prefix, const char *name, char *ret_name,
@@ -149,6 +153,9 @@ int kw_pins_read(const char *path, struct kw_pins_maps *ret_maps, struct kw_pin_
 	maps.cgroup_losses = open_pin(path, "", "cgroup_losses");
 	maps.cgroup_losses_told = open_pin(path, "", "cgroup_losses_told");
 	maps.reader = open_pin(path, "", "reader");
+	maps.highs = open_pin(path, "", "highs");
+	maps.highs_told = open_pin(path, "", "highs_told");
+	maps.lifecycle = open_pin(path, "", "lifecycle");
 	if (maps.evidence < 0 || maps.losses < 0 || maps.losses_told < 0 || maps.counts < 0)
 		return -ENOENT;
 	*ret_maps = maps;

@@ -39,8 +39,12 @@ struct kw_pins_maps {
 	int cgroup_losses;
 	int cgroup_losses_told;
 	int reader;
+	int highs;
+	int highs_told;
+	int lifecycle;
 };
-#define KW_PINS_MAPS_NONE ((struct kw_pins_maps){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 })
+#define KW_PINS_MAPS_NONE                                                                          \
+	((struct kw_pins_maps){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 })
 
 bool kw_pins_has_all_maps(const struct kw_pins_maps *maps);
 

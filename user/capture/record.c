@@ -196,6 +196,37 @@ static bool is_pids(const void *data)
 	       memchr(refusals->task.comm, '\0', sizeof(refusals->task.comm));
 }
 
+/* As of throttling; read while others write it, so that only what the programs keep in order is held to it. */
+static bool is_high(const void *data)
+{
+	const struct kw_record_high *record = data;
+	const struct kw_high *high = &record->high;
+
+	if (record->phase < KW_THROTTLE_START || record->phase > KW_THROTTLE_END || record->pad)
+		return false;
+	if (high->flags & ~(__u32)KW_HIGH_OWNER_CHANGED || high->hook != record->header.hook)
+		return false;
+	if (!high->episode || high->episode > NUMBER_MAX ||
+	    high->begin_boot_ns > high->last_boot_ns)
+		return false;
+	if (!memchr(high->task.comm, '\0', sizeof(high->task.comm)))
+		return false;
+	return high->cgroup.flags & KW_CGROUP_KNOWN && is_cgroup(&high->cgroup) &&
+	       is_cgroup(&high->owner) && is_memcg(&high->owner_state) &&
+	       has_grown(&high->before, &high->totals);
+}
+
+static bool is_lifecycle(const void *data)
+{
+	const struct kw_record_lifecycle *record = data;
+
+	if (record->what < KW_LIFECYCLE_MKDIR || record->what >= KW_LIFECYCLE_COUNT_)
+		return false;
+	if (record->populated > (record->what == KW_LIFECYCLE_POPULATED))
+		return false;
+	return record->cgroup.flags & KW_CGROUP_KNOWN && is_cgroup(&record->cgroup);
+}
+
 static const struct {
 	enum kw_observation_kind observation;
 	uint32_t size;
@@ -230,6 +261,20 @@ static const struct {
 			.size = sizeof(struct kw_record_pids),
 			.hooks = 1U << KW_HOOK_FENTRY_PIDS | 1U << KW_HOOK_KPROBE_PIDS,
 			.is_sound = is_pids,
+		},
+	[KW_RECORD_HIGH] =
+		{
+			.observation = KW_OBSERVATION_HIGH,
+			.size = sizeof(struct kw_record_high),
+			.hooks = 1U << KW_HOOK_FENTRY_HIGH | 1U << KW_HOOK_KPROBE_HIGH,
+			.is_sound = is_high,
+		},
+	[KW_RECORD_LIFECYCLE] =
+		{
+			.observation = KW_OBSERVATION_LIFECYCLE,
+			.size = sizeof(struct kw_record_lifecycle),
+			.hooks = 1U << KW_HOOK_RAW_TP_CGROUP,
+			.is_sound = is_lifecycle,
 		},
 };
 
@@ -267,8 +312,12 @@ int kw_record_decode(const void *data, size_t length, struct kw_observation *ret
 		observation.end = data;
 	else if (observation.kind == KW_OBSERVATION_THROTTLE)
 		observation.throttle = data;
-	else
+	else if (observation.kind == KW_OBSERVATION_PIDS)
 		observation.pids = data;
+	else if (observation.kind == KW_OBSERVATION_HIGH)
+		observation.high = data;
+	else
+		observation.lifecycle = data;
 	*ret_observation = observation;
 	return 0;
 }

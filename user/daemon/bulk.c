@@ -35,7 +35,9 @@ int kw_bulk_start(struct kw_daemon *daemon)
 	int r;
 
 	if (!kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE) &&
-	    !kw_hooks_see(daemon->hooks, KW_RECORD_PIDS))
+	    !kw_hooks_see(daemon->hooks, KW_RECORD_PIDS) &&
+	    !kw_hooks_see(daemon->hooks, KW_RECORD_HIGH) &&
+	    !kw_hooks_see(daemon->hooks, KW_RECORD_LIFECYCLE))
 		return 0;
 	if (kw_hooks_see(daemon->hooks, KW_RECORD_THROTTLE))
 		kw_reconcile_sees_throttling(daemon->pipeline.reconcile);

@@ -82,6 +82,7 @@ static void count(struct kw_totals *totals, const struct kw_finding *finding)
 	case KW_FINDING_CGROUP:
 	case KW_FINDING_THROTTLE:
 	case KW_FINDING_PIDS:
+	case KW_FINDING_HIGH:
 	case KW_FINDING_COUNTER_KILL: /* these three: kw_reconcile_totals() */
 	case KW_FINDING_PARITY:
 	case KW_FINDING_ACCOUNT:

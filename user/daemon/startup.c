@@ -170,6 +170,10 @@ static int declare_unseen(struct kw_daemon *daemon)
 		  "throttle_cfs_rq is not hooked: CPU throttling is not told as it happens; cpu.stat of registered cells counts it" },
 		{ KW_RECORD_PIDS,
 		  "pids_can_fork is not hooked: refused forks are not told as they happen; pids.events of registered cells counts them" },
+		{ KW_RECORD_HIGH,
+		  "mem_cgroup_handle_over_high is not hooked: memory.high throttling is not told as it happens; memory.events of registered cells counts it" },
+		{ KW_RECORD_LIFECYCLE,
+		  "cgroup_mkdir and its siblings are not hooked: a cgroup whose records lack its path may stay without one" },
 	};
 	int r = 0;
 

@@ -114,6 +114,8 @@ const char *kw_tally_kind_name(enum kw_finding_kind kind)
 		return "cpu_throttled";
 	case KW_FINDING_PIDS:
 		return "pids_max";
+	case KW_FINDING_HIGH:
+		return "memory_high";
 	case KW_FINDING_COUNTER_KILL:
 		return "counter_kill"; /* of type oom_kill; kills that no hook has told */
 	case KW_FINDING_PARITY:

@@ -105,6 +105,10 @@ static const char *record_noun(uint32_t kind)
 		return "throttle";
 	case KW_RECORD_PIDS:
 		return "pids";
+	case KW_RECORD_HIGH:
+		return "memory_high";
+	case KW_RECORD_LIFECYCLE:
+		return "cgroup lifecycle";
 	default:
 		return "kernel";
 	}

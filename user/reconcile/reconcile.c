@@ -119,6 +119,10 @@ static int observe(struct kw_reconcile *reconcile, const struct kw_attributed *a
 		return kw_throttle_observe(reconcile, attributed);
 	case KW_OBSERVATION_PIDS:
 		return kw_pids_observe(reconcile, attributed);
+	case KW_OBSERVATION_LIFECYCLE:
+		return 0; /* said to attribute and to the poller */
+	case KW_OBSERVATION_HIGH:
+		return kw_high_observe(reconcile, attributed);
 	case KW_OBSERVATION_COUNTS:
 		return kw_parity_counts(reconcile, attributed);
 	case KW_OBSERVATION_KIND_COUNT_:

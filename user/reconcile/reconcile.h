@@ -24,6 +24,7 @@ enum kw_finding_kind {
 	KW_FINDING_ACCOUNT,	 /* where the account of counters stands */
 	KW_FINDING_CROSSCHECK,	 /* a guest's word against what the host saw */
 	KW_FINDING_SILENCE,	 /* a guest fell silent, or speaks again */
+	KW_FINDING_HIGH,	 /* an episode of memory.high throttling starts, goes on, is over */
 	KW_FINDING_KIND_COUNT_
 };
 
@@ -108,7 +109,8 @@ struct kw_incident {
 	char words[512];     /* the verdict for a person */
 };
 
-/* An episode of CPU throttling as far as its record knows; sums are since it began. */
+/* An episode of throttling, of CPU or by memory.high, as far as its record knows; sums are since it began.
+ * Of memory.high, throttles are calls, unthrottles their returns, and kernel_ns and the periods are 0. */
 struct kw_throttled {
 	uint32_t phase;	     /* enum kw_throttle_phase */
 	char episode_id[40]; /* UUID, the same in all events of the episode */

@@ -50,6 +50,9 @@ int kw_throttle_observe(struct kw_reconcile *reconcile, const struct kw_attribut
 
 struct kw_claims; /* witness.h */
 
+/* high.c */
+int kw_high_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
+
 /* pids.c */
 int kw_pids_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
 
