@@ -230,12 +230,16 @@ static __always_inline int enter(enum kw_hook hook)
 	cgroup = memcg ? BPF_CORE_READ(memcg, css.cgroup) : NULL;
 	if (!cgroup)
 		return 0;
+	owner = find_owner(memcg, &over);
+	/* The root has no limit: its tasks are here for what they have charged to other cgroups. Others without
+	 * an owner count: their memory.swap.high holds them up (swap_find_max_overage(), mm/memcontrol.c). */
+	if (!owner && !BPF_CORE_READ(memcg, css.parent))
+		return 0;
 	call.cgroup = BPF_CORE_READ(cgroup, kn, id);
 	entry = high_entry(cgroup, call.cgroup);
 	if (!entry)
 		return 0;
 	call.begin_boot_ns = bpf_ktime_get_boot_ns();
-	owner = find_owner(memcg, &over);
 	begun = begin_episode(entry, call.begin_boot_ns, hook);
 	__sync_fetch_and_add(&entry->totals.throttles, 1);
 	entry->last_boot_ns = call.begin_boot_ns;
