@@ -142,6 +142,13 @@ int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_
 	return pipeline->sweep ? kw_sweep_history(pipeline->sweep, path, ret_history) : -ENODATA;
 }
 
+int kw_pipeline_context(void *context, const char *path, struct kw_cgroup_context *ret_context)
+{
+	const struct kw_pipeline *pipeline = context;
+
+	return pipeline->sweep ? kw_sweep_context(pipeline->sweep, path, ret_context) : -ENODATA;
+}
+
 int kw_pipeline_ready(struct kw_pipeline *pipeline)
 {
 	int r = kw_ledger_has_space(pipeline->ledger, TURN_BYTES);
