@@ -208,8 +208,9 @@ enum kw_observation_kind {
 	KW_OBSERVATION_THROTTLE, /* record.throttle, or its end as the kernel's map has it */
 	KW_OBSERVATION_PIDS,	 /* record.pids, told filled in */
 	KW_OBSERVATION_COUNTS, /* counts: a cgroup was seen first, its counters moved, or it is gone */
-	KW_OBSERVATION_HIGH,	  /* record.high, or its end as the kernel's map has it */
-	KW_OBSERVATION_LIFECYCLE, /* record.lifecycle: a cgroup was made, removed … */
+	KW_OBSERVATION_HIGH,	       /* record.high, or its end as the kernel's map has it */
+	KW_OBSERVATION_LIFECYCLE,      /* record.lifecycle: a cgroup was made, removed … */
+	KW_OBSERVATION_USERSPACE_KILL, /* record.userspace_kill */
 	KW_OBSERVATION_KIND_COUNT_
 };
 
@@ -246,6 +247,7 @@ struct kw_observation {
 		const struct kw_record_pids *pids;
 		const struct kw_record_high *high;
 		const struct kw_record_lifecycle *lifecycle;
+		const struct kw_record_userspace_kill *userspace_kill;
 		const struct kw_lost *lost;
 		const struct kw_reading *reading;
 		const struct kw_gate_message *guest;
@@ -481,6 +483,10 @@ int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_
 
 /* Whether a hook is attached that records this kind. */
 bool kw_hooks_see(const struct kw_hooks *hooks, enum kw_record_kind kind);
+
+/* killers.c: kills by processes in these cgroups (64-bit kernfs ids, at most KW_KILLERS_MAX) are recorded
+ * from now on, and by no others. 0; -EOPNOTSUPP: nothing is hooked that would; or -errno. */
+int kw_hooks_set_killers(struct kw_hooks *hooks, const uint64_t *ids, size_t count) kw_must_check;
 
 /* bulk.c: consumes at most limit records of the bulk ring, whose writers wake nobody, so call it a few
  * times a second; when it is empty, finds the episodes of throttling that are over and ends them, and the

@@ -31,6 +31,7 @@ struct kw_settings {
 	uint64_t poll_interval_ns;
 	char *sweep_globs; /* empty: cgroups are not polled but for registered cells */
 	uint64_t sweep_interval_ns;
+	char *killers; /* units or cgroups of memory managers, separated by blanks */
 	uint64_t settle_ns;
 	uint64_t silence_ns;
 	uint64_t segment_bytes;
@@ -118,6 +119,8 @@ struct kw_daemon {
 	bool sweep_said_watches; /* each declared once */
 	bool sweep_said_refused;
 	bool sweep_said_too_long;
+	uint64_t killers[KW_KILLERS_MAX]; /* cgroup ids, as the hooks were last told */
+	bool killers_known;
 	unsigned int gate_failures; /* in a row, for the back-off */
 	uint64_t gate_retry_boot_ns;
 };
@@ -178,6 +181,11 @@ int kw_gatekeeper_start(struct kw_daemon *daemon);
 int kw_gatekeeper_turn(struct kw_daemon *daemon);
 /* Tries again when the back-off has passed. */
 void kw_gatekeeper_retry(struct kw_daemon *daemon);
+
+/* ---- killers.c: memory managers in user space ---- */
+
+/* Looks up where they run, and tells the hooks when that has changed. */
+void kw_killers_turn(struct kw_daemon *daemon);
 
 /* ---- bulk.c: the ring that wakes nobody ---- */
 

@@ -30,7 +30,8 @@ int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 	if (r < 0)
 		return r;
 	if (observation->kind == KW_OBSERVATION_OOM_KILL ||
-	    observation->kind == KW_OBSERVATION_OOM_END)
+	    observation->kind == KW_OBSERVATION_OOM_END ||
+	    observation->kind == KW_OBSERVATION_USERSPACE_KILL)
 		kw_ledger_request_sync(pipeline->ledger);
 	return 0;
 }
@@ -88,6 +89,7 @@ static void count(struct kw_totals *totals, const struct kw_finding *finding)
 	case KW_FINDING_ACCOUNT:
 	case KW_FINDING_CROSSCHECK:
 	case KW_FINDING_SILENCE:
+	case KW_FINDING_USERSPACE_KILL: /* of its own in the tally: the kernel's are counted above */
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}
