@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # memory.high: episodes begin, go on and end; whose limit it was; the owner's own count is the kernel's.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"
 
