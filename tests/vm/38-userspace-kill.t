@@ -19,6 +19,7 @@ start_kwitnessd --config "$KW_TMP/conf" || bail_out 'the daemon starts'
 
 # ---- kill(2), pid by pid, as systemd-oomd does ----
 sleeper web
+# shellcheck disable=SC2154 # set by spawn_in
 victim=$spawned
 in_cgroup manager sh -c 'echo $$ >"$1"; kill -KILL "$2"' sh "$KW_TMP/killer" "$victim"
 check 'kill: it is told' wait_for 20 told "$victim"
