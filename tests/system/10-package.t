@@ -5,6 +5,7 @@
 . "${KW_VM:?runs in the VM: tests/vm/run --system}/lib.sh"
 ledger=/var/lib/kwitness/ledger
 keyring=/etc/kwitness/keyring.json
+cells=/run/kwitness/cells.d
 kwitness() { /usr/bin/kwitness "$@"; }
 daemon_log=$KW_OUT/daemon.log
 
@@ -84,7 +85,27 @@ kill -KILL "$(show MainPID)"
 oom_in while-killed.service
 check 'killed, it is back' wait_for 60 restarted "$restarts"
 check 'and an OOM of that time is told' is_told while-killed.service
+
+# ---- killed while a guest comes: systemd keeps its socket, and the guest waits ----
 mkdir -p /run/systemd/system/kwitnessd.service.d
+printf '[Service]\nRestartSec=5\n' >/run/systemd/system/kwitnessd.service.d/slowly.conf
+systemctl daemon-reload
+printf '{"cellId":"kept:1","vsockUdsBase":"/run/kwitness/kept"}\n' >"$cells/kept.json.new"
+mv "$cells/kept.json.new" "$cells/kept.json"
+guest=/run/kwitness/kept_9001
+check 'a guest has a socket' wait_for 20 test -S "$guest"
+inode=$(stat -c %i "$guest")
+restarts=$(show NRestarts)
+kill -KILL "$(show MainPID)"
+check_not 'while nobody runs' wait_for 0 is_active
+check 'a guest is not refused' "$KW_VICTIMS/sendframes" --uds "$guest" --count 3
+check 'the daemon is back' wait_for 60 restarted "$restarts"
+is "$(stat -c %i "$guest")" "$inode" 'with the same socket'
+check 'and hears what was said meanwhile' wait_for 20 has_events guest.v1.process_spawned 3 '.data.cellId == "kept:1"'
+rm "$cells/kept.json"
+check 'when the cell goes, so does the socket' wait_for 20 eval '[ ! -e "$guest" ]'
+is "$(systemctl show --value -p NFileDescriptorStore kwitnessd)" 0 'and systemd keeps nothing'
+rm /run/systemd/system/kwitnessd.service.d/slowly.conf
 printf '[Service]\nWatchdogSec=4\n' >/run/systemd/system/kwitnessd.service.d/watchdog.conf
 systemctl daemon-reload
 systemctl restart kwitnessd

@@ -539,6 +539,14 @@ int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const cha
 /* The same with a listening AF_UNIX stream socket that somebody else has bound. fd: borrowed, a copy is
  * kept; its file is not unlinked. 0; -EINVAL: it is none, or handle has one; -errno. */
 int kw_gatelink_listen_fd(struct kw_gatelink *link, uint32_t handle, int fd) kw_must_check;
+/* The same with the socket that a former daemon has bound for base, as inode: it is ours, and its file is
+ * unlinked when it is forgotten. -ENOENT: another file stands there now. */
+int kw_gatelink_listen_kept(struct kw_gatelink *link, uint32_t handle, const char *base,
+			    uint64_t inode, int fd) kw_must_check;
+/* The descriptor of the socket that was bound for handle, borrowed, and its file's inode; -1: none was. */
+int kw_gatelink_listener(const struct kw_gatelink *link, uint32_t handle, uint64_t *ret_inode);
+/* That of the AF_VSOCK listener; -1: there is none. */
+int kw_gatelink_vsock_listener(const struct kw_gatelink *link);
 /* Listens on AF_VSOCK, port KW_GUEST_PORT, for all cells, unless it does already; fd: such a listener,
  * borrowed; -1: one is bound. 0; -EAFNOSUPPORT: there is no AF_VSOCK here; -EADDRINUSE; -EINVAL; -errno. */
 int kw_gatelink_listen_vsock(struct kw_gatelink *link, int fd) kw_must_check;

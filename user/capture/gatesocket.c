@@ -137,23 +137,48 @@ static int give(const struct place *place, const struct kw_socket_access *access
 	return chmod(link, access->mode) < 0 ? -errno : 0;
 }
 
+static int path_of(const char *base, struct kw_gatesocket_file *file)
+{
+	int length = snprintf(file->path, sizeof(file->path), "%s%s", base, KW_GUEST_SOCKET_SUFFIX);
+
+	if (base[0] != '/')
+		return -EINVAL;
+	return length < 0 || (size_t)length >= sizeof(file->path) ? -ENAMETOOLONG : 0;
+}
+
+int kw_gatesocket_find(const char *base, uint64_t inode, struct kw_gatesocket_file *ret_file)
+{
+	cleanup(place_close) struct place place = { .directory_fd = -1, .name = "" };
+	struct kw_gatesocket_file file = { .inode = inode };
+	struct stat status;
+	int r = path_of(base, &file);
+
+	if (r == 0)
+		r = open_place(file.path, &place);
+	if (r < 0)
+		return r;
+	if (fstatat(place.directory_fd, place.name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISSOCK(status.st_mode) || status.st_ino != inode)
+		return -ENOENT;
+	file.device = status.st_dev;
+	*ret_file = file;
+	return 0;
+}
+
 int kw_gatesocket_bind_unix(const char *base, const struct kw_socket_access *access,
 			    struct kw_gatesocket_file *ret_file, int *ret_fd)
 {
 	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	cleanup(place_close) struct place place = { .directory_fd = -1, .name = "" };
 	struct kw_gatesocket_file file = { .inode = 0 };
-	int length;
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	length = snprintf(file.path, sizeof(file.path), "%s%s", base, KW_GUEST_SOCKET_SUFFIX);
-	if (base[0] != '/')
-		return -EINVAL;
-	if (length < 0 || (size_t)length >= sizeof(file.path))
-		return -ENAMETOOLONG;
-	r = open_place(file.path, &place);
+	r = path_of(base, &file);
+	if (r == 0)
+		r = open_place(file.path, &place);
 	if (r < 0)
 		return r;
 	/* The file that bind() makes gets the socket's own mode (net/unix/af_unix.c,

@@ -280,6 +280,7 @@ static int stop(struct kw_daemon *daemon)
 	int r;
 
 	(void)sd_notify(0, "STOPPING=1");
+	kw_cellwatch_stop(daemon);
 	r = drain(daemon);
 	if (daemon->stdout_pidfd >= 0) {
 		(void)syscall(SYS_pidfd_send_signal, daemon->stdout_pidfd, SIGTERM, NULL, 0);
