@@ -72,5 +72,20 @@ start_kwitnessd --tier tracepoint --pins '' --record "$recording" || bail_out 't
 new_cgroup traced
 check 'tracepoint: mkdir is seen' wait_for 10 has_of traced mkdir 1
 check 'tracepoint: the daemon ends well' stop_kwitnessd
+
+# ---- the poller hears of them as well, where inotify has no watch to spare ----
+echo 1 >/proc/sys/fs/inotify/max_user_watches
+printf '[poller]\ninterval-ms = 30000\n' >"$KW_TMP/conf"
+start_kwitnessd --config "$KW_TMP/conf" || bail_out 'the daemon starts without watches'
+polls() { find "/proc/$kwitnessd_pid/fd" -lname "*/$1/cpu.stat" | grep -q .; } # PATH
+check 'no watches: the first round reads what is there' wait_for 30 polls traced
+new_cgroup unwatched
+check 'no watches: one that is made is polled long before the next round' wait_for 10 polls unwatched
+rmdir "$(cgroup_dir unwatched)"
+unpolled() { ! polls unwatched; }
+check 'no watches: and no more when it is gone' wait_for 10 unpolled
+check 'no watches: that they are missing is declared' wait_for 60 has_events host.v1.gap 1 '.data.reason | test("max_user_watches")'
+echo 65536 >/proc/sys/fs/inotify/max_user_watches
+check 'no watches: the daemon ends well' stop_kwitnessd
 check 'the ledger verifies' verify_ledger
 done_testing

@@ -7,7 +7,7 @@
 #include "user/capture/ring.h"
 
 /* pins (twice), mark_victim, cgroup_mkdir, and five groups in two tiers. */
-#define KW_ATTEMPTS_MAX 14
+#define KW_ATTEMPTS_MAX 16
 
 struct kw_hooks {
 	const struct kw_clock *clock;

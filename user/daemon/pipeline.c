@@ -19,6 +19,23 @@
 /* What one turn may append at most: 64 records, each with a line of usual size. */
 #define TURN_BYTES (64U * 8192U)
 
+/* Said to the poller, so that a cgroup is read from its beginning even where inotify has no watch to spare. */
+static void follow(struct kw_pipeline *pipeline, const struct kw_attributed *attributed)
+{
+	const struct kw_record_lifecycle *record = attributed->observation->lifecycle;
+	const struct kw_identity *cgroup = &attributed->victim;
+
+	if (!pipeline->sweep || cgroup->v1 || cgroup->truncated || !cgroup->path[0])
+		return;
+	if (record->what == KW_LIFECYCLE_MKDIR)
+		kw_sweep_appeared(pipeline->sweep, cgroup->path);
+	else if (record->what == KW_LIFECYCLE_RMDIR)
+		kw_sweep_went(pipeline->sweep, cgroup->path);
+	else
+		return;
+	pipeline->sweep_has_news = true;
+}
+
 int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 {
 	struct kw_pipeline *pipeline = context;
@@ -29,8 +46,11 @@ int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 	r = kw_reconcile_observe(pipeline->reconcile, &attributed); /* → kw_pipeline_finding() */
 	if (r < 0)
 		return r;
+	if (observation->kind == KW_OBSERVATION_LIFECYCLE)
+		follow(pipeline, &attributed);
 	if (observation->kind == KW_OBSERVATION_OOM_KILL ||
-	    observation->kind == KW_OBSERVATION_OOM_END)
+	    observation->kind == KW_OBSERVATION_OOM_END ||
+	    observation->kind == KW_OBSERVATION_USERSPACE_KILL)
 		kw_ledger_request_sync(pipeline->ledger);
 	return 0;
 }
@@ -88,6 +108,7 @@ static void count(struct kw_totals *totals, const struct kw_finding *finding)
 	case KW_FINDING_ACCOUNT:
 	case KW_FINDING_CROSSCHECK:
 	case KW_FINDING_SILENCE:
+	case KW_FINDING_USERSPACE_KILL: /* of its own in the tally: the kernel's are counted above */
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}

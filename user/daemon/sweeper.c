@@ -146,6 +146,13 @@ static int on_round(sd_event_source *source, uint64_t usec, void *context)
 	return go_on(daemon);
 }
 
+void kw_sweeper_hurry(struct kw_daemon *daemon)
+{
+	daemon->pipeline.sweep_has_news = false;
+	if (daemon->sweep_slice_source && !daemon->sweep_is_paused)
+		(void)go_on(daemon);
+}
+
 void kw_sweeper_resume(struct kw_daemon *daemon)
 {
 	if (!daemon->sweep_is_paused)

@@ -25,6 +25,7 @@ enum kw_finding_kind {
 	KW_FINDING_CROSSCHECK,	 /* a guest's word against what the host saw */
 	KW_FINDING_SILENCE,	 /* a guest fell silent, or speaks again */
 	KW_FINDING_HIGH,	 /* an episode of memory.high throttling starts, goes on, is over */
+	KW_FINDING_USERSPACE_KILL, /* a memory manager in user space has killed */
 	KW_FINDING_KIND_COUNT_
 };
 
