@@ -456,9 +456,16 @@ struct kw_hook_cost {
 	uint64_t run_time_ns;
 };
 
+#define KW_HOOK_COSTS_MAX 17 /* programs that can be attached at once */
+
 /* One entry per attached program; at most max. Returns how many there are, or -errno: -EPERM for programs
- * that were taken over, unless the caller has CAP_SYS_ADMIN (a program is found by its id). */
+ * that were taken over from a build which did not pin them, where the daemon was not started with
+ * CAP_SYS_ADMIN (then a program is found by its id). */
 int kw_hooks_costs(const struct kw_hooks *hooks, struct kw_hook_cost *ret_costs, size_t max);
+
+/* Whether kernel.bpf_stats_enabled is set. 1, 0 or -errno; of kw_hooks_enable_stats(), by whomever, the sysctl
+ * does not know (kernel/bpf/syscall.c, bpf_stats_handler(), 6.1 to 6.18). */
+int kw_hooks_stats_enabled(void);
 
 /* Has the kernel count run times as long as the descriptor returned is open; a few ns per run of every
  * BPF program of the host. Or -errno. */
