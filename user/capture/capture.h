@@ -329,6 +329,11 @@ int kw_sweep_turn(struct kw_sweep *sweep, kw_observation_fn callback, void *cont
  * looked at in the next kw_sweep_notified(). */
 void kw_sweep_appeared(struct kw_sweep *sweep, const char *path);
 void kw_sweep_went(struct kw_sweep *sweep, const char *path);
+/* lifecycle.c: the same by a record of the programs; what is not of the unified hierarchy, or not said with its
+ * whole path, is left to the next walk. */
+void kw_sweep_lifecycle(struct kw_sweep *sweep, const struct kw_record_lifecycle *record);
+/* Whether kw_sweep_notified() has something to look at though inotify may not have. */
+bool kw_sweep_waits(const struct kw_sweep *sweep);
 
 /* How it goes; counts since the start unless they say "now". */
 struct kw_sweep_totals {

@@ -194,6 +194,8 @@ int kw_sweeper_open(struct kw_daemon *daemon) kw_must_check;
 int kw_sweeper_start(struct kw_daemon *daemon) kw_must_check;
 /* The ledger takes lines again, perhaps: tells what has waited. */
 void kw_sweeper_resume(struct kw_daemon *daemon);
+/* Others may have told of cgroups (kw_sweep_waits()): looks at them in the next turns. */
+void kw_sweeper_wake(struct kw_daemon *daemon);
 /* Releases the loop's sources. */
 void kw_sweeper_stop(struct kw_daemon *daemon);
 

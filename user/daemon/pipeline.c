@@ -25,6 +25,8 @@ int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 	struct kw_attributed attributed;
 	int r;
 
+	if (observation->kind == KW_OBSERVATION_LIFECYCLE && pipeline->sweep)
+		kw_sweep_lifecycle(pipeline->sweep, observation->lifecycle);
 	kw_attribute_observation(pipeline->attribute, observation, &attributed);
 	r = kw_reconcile_observe(pipeline->reconcile, &attributed); /* → kw_pipeline_finding() */
 	if (r < 0)
