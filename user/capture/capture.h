@@ -331,6 +331,11 @@ int kw_sweep_turn(struct kw_sweep *sweep, kw_observation_fn callback, void *cont
  * looked at in the next kw_sweep_notified(). */
 void kw_sweep_appeared(struct kw_sweep *sweep, const char *path);
 void kw_sweep_went(struct kw_sweep *sweep, const char *path);
+/* lifecycle.c: the same by a record of the programs; what is not of the unified hierarchy, or not said with its
+ * whole path, is left to the next walk. */
+void kw_sweep_lifecycle(struct kw_sweep *sweep, const struct kw_record_lifecycle *record);
+/* Whether kw_sweep_notified() has something to look at though inotify may not have. */
+bool kw_sweep_waits(const struct kw_sweep *sweep);
 
 /* How it goes; counts since the start unless they say "now". */
 struct kw_sweep_totals {
@@ -458,9 +463,16 @@ struct kw_hook_cost {
 	uint64_t run_time_ns;
 };
 
+#define KW_HOOK_COSTS_MAX 17 /* programs that can be attached at once */
+
 /* One entry per attached program; at most max. Returns how many there are, or -errno: -EPERM for programs
- * that were taken over, unless the caller has CAP_SYS_ADMIN (a program is found by its id). */
+ * that were taken over from a build which did not pin them, where the daemon was not started with
+ * CAP_SYS_ADMIN (then a program is found by its id). */
 int kw_hooks_costs(const struct kw_hooks *hooks, struct kw_hook_cost *ret_costs, size_t max);
+
+/* Whether kernel.bpf_stats_enabled is set. 1, 0 or -errno; of kw_hooks_enable_stats(), by whomever, the sysctl
+ * does not know (kernel/bpf/syscall.c, bpf_stats_handler(), 6.1 to 6.18). */
+int kw_hooks_stats_enabled(void);
 
 /* Has the kernel count run times as long as the descriptor returned is open; a few ns per run of every
  * BPF program of the host. Or -errno. */

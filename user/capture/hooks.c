@@ -268,6 +268,7 @@ int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_
 	r = open_rings(hooks);
 	if (r < 0)
 		return r;
+	kw_costs_open(hooks);
 	*ret_adopted = adopted;
 	*ret_hooks = take_ptr(hooks);
 	return 0;
@@ -282,6 +283,7 @@ void kw_hooks_free(struct kw_hooks *hooks)
 	kw_ring_close(&hooks->lifecycle);
 	kw_ring_close(&hooks->previous);
 	kw_handover_free(hooks);
+	kw_costs_close(&hooks->costs);
 	kw_pins_close_maps(&hooks->previous_maps);
 	kw_load_free(&hooks->loaded, hooks->is_pinned);
 	kw_pins_close_maps(&hooks->maps);

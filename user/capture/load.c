@@ -170,6 +170,8 @@ static int attach(struct kw_loaded *loaded, const struct kw_combination *combina
 
 		if (!is_wanted(combination, &programs[i]))
 			continue;
+		if (loaded->link_count == kw_array_size(loaded->links))
+			return -E2BIG;
 		program = bpf_object__find_program_by_name(loaded->skeleton->obj, programs[i].name);
 		link = program ? attach_one(program, &programs[i]) : NULL;
 		if (!link)

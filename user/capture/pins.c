@@ -174,6 +174,43 @@ bool kw_pins_has_link(const char *path, const char *program)
 	return fd >= 0;
 }
 
+int kw_pins_open_program(const char *path, const char *name)
+{
+	cleanup_close int link = -1;
+	struct bpf_link_info info = {};
+	uint32_t info_bytes = sizeof(info);
+	int fd = open_pin(path, "prog_", name);
+
+	if (fd != -ENOENT)
+		return fd;
+	link = open_pin(path, "link_", name);
+	if (link < 0)
+		return link;
+	if (bpf_obj_get_info_by_fd(link, &info, &info_bytes) < 0)
+		return -errno;
+	fd = bpf_prog_get_fd_by_id(info.prog_id);
+	return fd < 0 ? -errno : fd;
+}
+
+static int pin_programs(const char *path, struct bpf_object *object,
+			const struct kw_pins_link *links, size_t count)
+{
+	char pin[KW_PATH_MAX];
+	int r;
+
+	for (size_t i = 0; i < count; i++) {
+		struct bpf_program *program =
+			bpf_object__find_program_by_name(object, links[i].name);
+
+		r = program ? pin_name(path, "prog_", links[i].name, pin, sizeof(pin)) : -ENOENT;
+		if (r < 0)
+			return r;
+		if (bpf_obj_pin(bpf_program__fd(program), pin) < 0)
+			return -errno;
+	}
+	return 0;
+}
+
 static int pin_links(const char *path, const struct kw_pins_link *links, size_t count)
 {
 	char pin[KW_PATH_MAX];
@@ -219,6 +256,8 @@ int kw_pins_save(const char *path, struct bpf_object *object, const struct kw_pi
 {
 	int r = pin_links(path, links, count);
 
+	if (r == 0)
+		r = pin_programs(path, object, links, count);
 	if (r == 0)
 		r = pin_maps(path, object);
 	if (r < 0)

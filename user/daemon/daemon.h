@@ -211,10 +211,10 @@ int kw_bulk_turn(struct kw_daemon *daemon);
 int kw_sweeper_open(struct kw_daemon *daemon) kw_must_check;
 /* Polls from now on. 0 or -errno. */
 int kw_sweeper_start(struct kw_daemon *daemon) kw_must_check;
-/* Cgroups have come or gone: they are looked at in the next turn. */
-void kw_sweeper_hurry(struct kw_daemon *daemon);
 /* The ledger takes lines again, perhaps: tells what has waited. */
 void kw_sweeper_resume(struct kw_daemon *daemon);
+/* Others may have told of cgroups (kw_sweep_waits()): looks at them in the next turns. */
+void kw_sweeper_wake(struct kw_daemon *daemon);
 /* Releases the loop's sources. */
 void kw_sweeper_stop(struct kw_daemon *daemon);
 

@@ -19,35 +19,18 @@
 /* What one turn may append at most: 64 records, each with a line of usual size. */
 #define TURN_BYTES (64U * 8192U)
 
-/* Said to the poller, so that a cgroup is read from its beginning even where inotify has no watch to spare. */
-static void follow(struct kw_pipeline *pipeline, const struct kw_attributed *attributed)
-{
-	const struct kw_record_lifecycle *record = attributed->observation->lifecycle;
-	const struct kw_identity *cgroup = &attributed->victim;
-
-	if (!pipeline->sweep || cgroup->v1 || cgroup->truncated || !cgroup->path[0])
-		return;
-	if (record->what == KW_LIFECYCLE_MKDIR)
-		kw_sweep_appeared(pipeline->sweep, cgroup->path);
-	else if (record->what == KW_LIFECYCLE_RMDIR)
-		kw_sweep_went(pipeline->sweep, cgroup->path);
-	else
-		return;
-	pipeline->sweep_has_news = true;
-}
-
 int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 {
 	struct kw_pipeline *pipeline = context;
 	struct kw_attributed attributed;
 	int r;
 
+	if (observation->kind == KW_OBSERVATION_LIFECYCLE && pipeline->sweep)
+		kw_sweep_lifecycle(pipeline->sweep, observation->lifecycle);
 	kw_attribute_observation(pipeline->attribute, observation, &attributed);
 	r = kw_reconcile_observe(pipeline->reconcile, &attributed); /* → kw_pipeline_finding() */
 	if (r < 0)
 		return r;
-	if (observation->kind == KW_OBSERVATION_LIFECYCLE)
-		follow(pipeline, &attributed);
 	if (observation->kind == KW_OBSERVATION_OOM_KILL ||
 	    observation->kind == KW_OBSERVATION_OOM_END ||
 	    observation->kind == KW_OBSERVATION_USERSPACE_KILL)

@@ -44,7 +44,6 @@ struct kw_pipeline {
 
 	struct kw_poller *poller;
 	struct kw_sweep *sweep; /* of every cgroup; owned; NULL: none */
-	bool sweep_has_news;	/* of cgroups that came or went: it wants a turn */
 	struct kw_cells *cells;
 	struct kw_attribute *attribute;
 	struct kw_reconcile *reconcile;

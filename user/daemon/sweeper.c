@@ -146,13 +146,6 @@ static int on_round(sd_event_source *source, uint64_t usec, void *context)
 	return go_on(daemon);
 }
 
-void kw_sweeper_hurry(struct kw_daemon *daemon)
-{
-	daemon->pipeline.sweep_has_news = false;
-	if (daemon->sweep_slice_source && !daemon->sweep_is_paused)
-		(void)go_on(daemon);
-}
-
 void kw_sweeper_resume(struct kw_daemon *daemon)
 {
 	if (!daemon->sweep_is_paused)
@@ -160,6 +153,13 @@ void kw_sweeper_resume(struct kw_daemon *daemon)
 	daemon->sweep_is_paused = false;
 	(void)sd_event_source_set_enabled(daemon->sweep_watch_source, SD_EVENT_ON);
 	(void)go_on(daemon);
+}
+
+void kw_sweeper_wake(struct kw_daemon *daemon)
+{
+	if (daemon->sweep_slice_source && !daemon->sweep_is_paused &&
+	    kw_sweep_waits(daemon->pipeline.sweep))
+		(void)go_on(daemon);
 }
 
 static int prepare(sd_event_source *source, int64_t priority, const char *name)
