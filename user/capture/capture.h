@@ -463,7 +463,7 @@ struct kw_hook_cost {
 	uint64_t run_time_ns;
 };
 
-#define KW_HOOK_COSTS_MAX 17 /* programs that can be attached at once */
+#define KW_HOOK_COSTS_MAX 18 /* programs that can be attached at once */
 
 /* One entry per attached program; at most max. Returns how many there are, or -errno: -EPERM for programs
  * that were taken over from a build which did not pin them, where the daemon was not started with
