@@ -110,6 +110,7 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 		(void)kw_log_error(r, "cannot read the producers' loss counters");
 	kw_gatekeeper_retry(daemon);
 	kw_sweeper_resume(daemon);
+	kw_killers_turn(daemon);
 	kw_pipeline_poll(&daemon->pipeline);
 	kw_pipeline_scanned(&daemon->pipeline);
 	kw_pipeline_checkpoint(&daemon->pipeline);
@@ -279,6 +280,7 @@ static int stop(struct kw_daemon *daemon)
 	int r;
 
 	(void)sd_notify(0, "STOPPING=1");
+	kw_cellwatch_stop(daemon);
 	r = drain(daemon);
 	if (daemon->stdout_pidfd >= 0) {
 		(void)syscall(SYS_pidfd_send_signal, daemon->stdout_pidfd, SIGTERM, NULL, 0);

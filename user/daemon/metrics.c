@@ -124,6 +124,27 @@ static void write_hooks(const struct kw_daemon *daemon, struct kw_bytes *out)
 	      "Bytes of kernel records that wait to be read.", kw_hooks_backlog(daemon->hooks));
 }
 
+void kw_metrics_write_costs(const struct kw_status_costs *costs, struct kw_bytes *out)
+{
+	if (costs->counting >= 0)
+		plain(out, "bpf_stats_enabled", "gauge",
+		      "1: the kernel counts runs and run time of BPF programs; 0: the two below stand still.",
+		      (uint64_t)costs->counting);
+	head(out, "bpf_program_runs_total", "counter",
+	     "Runs of an attached BPF program that the kernel has counted.");
+	for (int i = 0; i < costs->count; i++)
+		kw_bytes_append_format(
+			out, "kwitness_bpf_program_runs_total{program=\"%s\"} %" PRIu64 "\n",
+			costs->programs[i].program, costs->programs[i].run_count);
+	head(out, "bpf_program_run_seconds_total", "counter", "Time those runs took.");
+	for (int i = 0; i < costs->count; i++) {
+		kw_bytes_append_format(out,
+				       "kwitness_bpf_program_run_seconds_total{program=\"%s\"} ",
+				       costs->programs[i].program);
+		seconds(out, costs->programs[i].run_time_ns);
+	}
+}
+
 static void write_ledger(const struct kw_daemon *daemon, struct kw_bytes *out)
 {
 	plain(out, "ledger_sequence", "gauge", "Sequence of the ledger's last line.",
@@ -139,12 +160,16 @@ static void write_ledger(const struct kw_daemon *daemon, struct kw_bytes *out)
 
 void kw_metrics_write(const struct kw_daemon *daemon, struct kw_bytes *out)
 {
+	struct kw_status_costs costs;
+
 	head(out, "build_info", "gauge", "The version that runs.");
 	kw_bytes_append_string(out, "kwitness_build_info{version=\"" KW_VERSION "\"} 1\n");
 	head(out, "start_timestamp_seconds", "gauge", "When the daemon was started.");
 	kw_bytes_append_string(out, "kwitness_start_timestamp_seconds ");
 	seconds(out, daemon->start_real_ns);
 	write_hooks(daemon, out);
+	kw_status_read_costs(daemon, &costs);
+	kw_metrics_write_costs(&costs, out);
 	write_events(daemon, out);
 	write_kills(daemon, out);
 	write_ledger(daemon, out);
