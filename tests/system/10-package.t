@@ -37,6 +37,8 @@ is "$(awk '/^CapEff:/ { print $2 }' "/proc/$pid/status")" 0000008000000004 'with
 is "$(awk '/^CapBnd:/ { print $2 }' "/proc/$pid/status")" 000000c000000004 'out of three that it could ever have'
 is "$(awk '/^NoNewPrivs:/ { print $2 } /^Seccomp:/ { print $2 }' "/proc/$pid/status" | tr '\n' ' ')" '1 2 ' 'no new privileges, a filter for system calls'
 is "$(cat "/proc/$pid/oom_score_adj")" -900 'and is not the one to be killed'
+read -r gate _ <"/proc/$pid/task/$pid/children" # its only child
+is "$(cat "/proc/$gate/oom_score_adj")" 0 'but its gate is'
 security=$(systemd-analyze security --no-pager kwitnessd.service | sed -n 's/.*Overall exposure level[^:]*: \([0-9.]*\).*/\1/p')
 diag "systemd-analyze security: $security"
 check 'its exposure is 2.0 or less' awk -v s="$security" 'BEGIN { exit !(s != "" && s <= 2.0) }'
