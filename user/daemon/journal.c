@@ -280,7 +280,7 @@ static void tell_parity(struct kw_journal *journal, const struct kw_finding *fin
 {
 	const struct kw_parity *parity = finding->parity;
 	const struct kw_parity_item *item = NULL;
-	cleanup_bytes struct kw_bytes message;
+	cleanup_bytes struct kw_bytes message = { 0 };
 
 	for (uint32_t i = 0; i < parity->item_count && !item; i++)
 		if (is_failure(&parity->items[i]))
@@ -309,7 +309,7 @@ static void tell_parity(struct kw_journal *journal, const struct kw_finding *fin
 static void tell_contradiction(struct kw_journal *journal, const struct kw_finding *finding)
 {
 	const struct kw_crosscheck *crosscheck = finding->crosscheck;
-	cleanup_bytes struct kw_bytes message;
+	cleanup_bytes struct kw_bytes message = { 0 };
 
 	if (crosscheck->verdict != KW_CROSSCHECK_CONTRADICTED ||
 	    !has_budget(journal, finding->boot_ns))
