@@ -90,5 +90,13 @@ start_kwitnessd --tier tracepoint --pins '' --record "$recording" || bail_out 't
 new_cgroup traced
 check 'tracepoint: mkdir is seen' wait_for 10 has_of traced mkdir 1
 check 'tracepoint: the daemon ends well' stop_kwitnessd
+
+# ---- that watches are missing is said ----
+echo 0 >/proc/sys/fs/inotify/max_user_watches
+printf '[poller]\ninterval-ms = 2000\n' >"$KW_TMP/often.conf"
+start_kwitnessd -c "$KW_TMP/often.conf" || bail_out 'the daemon starts without watches'
+check 'watches: that they are missing is declared' wait_for 60 has_events host.v1.gap 1 '.data.reason | test("max_user_watches")'
+echo "$watches" >/proc/sys/fs/inotify/max_user_watches
+check 'watches: the daemon ends well' stop_kwitnessd
 check 'the ledger verifies' verify_ledger
 done_testing

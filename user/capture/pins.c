@@ -41,6 +41,7 @@ void kw_pins_close_maps(struct kw_pins_maps *maps)
 	kw_cleanup_close_fd(&maps->highs);
 	kw_cleanup_close_fd(&maps->highs_told);
 	kw_cleanup_close_fd(&maps->lifecycle);
+	kw_cleanup_close_fd(&maps->killers);
 	*maps = KW_PINS_MAPS_NONE;
 }
 
@@ -50,7 +51,8 @@ bool kw_pins_has_all_maps(const struct kw_pins_maps *maps)
 	       maps->counts >= 0 && maps->bulk >= 0 && maps->throttles >= 0 &&
 	       maps->throttles_told >= 0 && maps->refusals >= 0 && maps->refusals_told >= 0 &&
 	       maps->cgroup_losses >= 0 && maps->cgroup_losses_told >= 0 && maps->reader >= 0 &&
-	       maps->highs >= 0 && maps->highs_told >= 0 && maps->lifecycle >= 0;
+	       maps->highs >= 0 && maps->highs_told >= 0 && maps->lifecycle >= 0 &&
+	       maps->killers >= 0;
 }
 
 static int pin_name(const char *path, const char *prefix, const char *name, char *ret_name,
@@ -156,6 +158,7 @@ int kw_pins_read(const char *path, struct kw_pins_maps *ret_maps, struct kw_pin_
 	maps.highs = open_pin(path, "", "highs");
 	maps.highs_told = open_pin(path, "", "highs_told");
 	maps.lifecycle = open_pin(path, "", "lifecycle");
+	maps.killers = open_pin(path, "", "killers");
 	if (maps.evidence < 0 || maps.losses < 0 || maps.losses_told < 0 || maps.counts < 0)
 		return -ENOENT;
 	*ret_maps = maps;

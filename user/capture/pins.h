@@ -43,9 +43,10 @@ struct kw_pins_maps {
 	int highs;
 	int highs_told;
 	int lifecycle;
+	int killers;
 };
 #define KW_PINS_MAPS_NONE                                                                          \
-	((struct kw_pins_maps){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 })
+	((struct kw_pins_maps){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 })
 
 bool kw_pins_has_all_maps(const struct kw_pins_maps *maps);
 

@@ -192,6 +192,21 @@ static void begin(struct kw_bytes *out, const char *id, int priority)
 	field(out, "SYSLOG_IDENTIFIER", "kwitnessd");
 }
 
+static void field_victim(struct kw_bytes *out, const struct kw_victim *victim,
+			 const struct kw_identity *cgroup)
+{
+	field_number(out, "KWITNESS_VICTIM_PID", victim->task.tgid);
+	field(out, "KWITNESS_VICTIM_COMM", victim->task.comm);
+	field(out, "KWITNESS_CGROUP", cgroup->path);
+	field(out, "KWITNESS_UNIT", cgroup->unit);
+	field(out, "KWITNESS_CELL", cgroup->cell_id);
+	field(out, "KWITNESS_CONTAINER_ID", cgroup->container_id);
+	field(out, "KWITNESS_CONTAINER", cgroup->container);
+	field(out, "KWITNESS_POD_UID", cgroup->pod_uid);
+	field(out, "KWITNESS_POD", cgroup->pod_name);
+	field(out, "KWITNESS_NAMESPACE", cgroup->pod_namespace);
+}
+
 static void tell_incident(const struct kw_journal *journal, const struct kw_incident *incident)
 {
 	bool is_unexplained = incident->verdict == KW_VERDICT_UNEXPLAINED;
@@ -209,20 +224,31 @@ static void tell_incident(const struct kw_journal *journal, const struct kw_inci
 	field_number(&message, "KWITNESS_KILLS", incident->kills);
 	field(&message, "KWITNESS_LIMIT_CGROUP", incident->owner.path);
 	field(&message, "KWITNESS_LIMIT_UNIT", incident->owner.unit);
-	for (uint32_t i = 0; i < incident->victim_count; i++) {
-		const struct kw_incident_victim *victim = &incident->victims[i];
+	for (uint32_t i = 0; i < incident->victim_count; i++)
+		field_victim(&message, &incident->victims[i].victim, &incident->victims[i].cgroup);
+	send_message(journal, &message);
+}
 
-		field_number(&message, "KWITNESS_VICTIM_PID", victim->victim.task.tgid);
-		field(&message, "KWITNESS_VICTIM_COMM", victim->victim.task.comm);
-		field(&message, "KWITNESS_CGROUP", victim->cgroup.path);
-		field(&message, "KWITNESS_UNIT", victim->cgroup.unit);
-		field(&message, "KWITNESS_CELL", victim->cgroup.cell_id);
-		field(&message, "KWITNESS_CONTAINER_ID", victim->cgroup.container_id);
-		field(&message, "KWITNESS_CONTAINER", victim->cgroup.container);
-		field(&message, "KWITNESS_POD_UID", victim->cgroup.pod_uid);
-		field(&message, "KWITNESS_POD", victim->cgroup.pod_name);
-		field(&message, "KWITNESS_NAMESPACE", victim->cgroup.pod_namespace);
-	}
+static void tell_userspace_kill(const struct kw_journal *journal, const struct kw_attributed *whose)
+{
+	const struct kw_record_userspace_kill *kill = whose->observation->userspace_kill;
+	cleanup_bytes struct kw_bytes message;
+
+	kw_bytes_init(&message, MESSAGE_MAX);
+	begin(&message, KW_JOURNAL_USERSPACE_KILL, LOG_WARNING);
+	kw_bytes_append_string(&message, "MESSAGE=");
+	append(&message, kill->victim.task.comm);
+	kw_bytes_append_format(&message, "[%" PRIu32 "] in ", kill->victim.task.tgid);
+	append_place(&message, &whose->victim);
+	kw_bytes_append_string(&message, " was killed by user space: by ");
+	append(&message, kill->killer.comm);
+	kw_bytes_append_format(&message, "[%" PRIu32 "] in ", kill->killer.tgid);
+	append_place(&message, &whose->trigger);
+	kw_bytes_append_char(&message, '\n');
+	field_number(&message, "KWITNESS_KILLER_PID", kill->killer.tgid);
+	field(&message, "KWITNESS_KILLER_COMM", kill->killer.comm);
+	field(&message, "KWITNESS_KILLER_UNIT", whose->trigger.unit);
+	field_victim(&message, &kill->victim, &whose->victim);
 	send_message(journal, &message);
 }
 
@@ -232,4 +258,6 @@ void kw_journal_finding(struct kw_journal *journal, const struct kw_finding *fin
 		return;
 	if (finding->kind == KW_FINDING_OOM_INCIDENT)
 		tell_incident(journal, finding->incident);
+	else if (finding->kind == KW_FINDING_USERSPACE_KILL)
+		tell_userspace_kill(journal, finding->attributed);
 }

@@ -126,6 +126,8 @@ const char *kw_tally_kind_name(enum kw_finding_kind kind)
 		return "crosscheck";
 	case KW_FINDING_SILENCE:
 		return "silence";
+	case KW_FINDING_USERSPACE_KILL:
+		return "userspace_kill"; /* of type oom_kill, constraint userspace */
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}
