@@ -27,6 +27,7 @@ install-dist: $(MANUALS)
 	install -D -m 0644 user/dist/kwitness.sysusers $(DESTDIR)$(PREFIX)/lib/sysusers.d/kwitness.conf
 	install -D -m 0644 user/dist/kwitness.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/kwitness.conf
 	install -D -m 0644 user/dist/kwitness.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/kwitness.catalog
+	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/kwitness user/dist/monitoring/*
 	for page in docs/man/*.[1-8] $(MANUALS); do \
 	  install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 
