@@ -146,20 +146,17 @@ static void write_parity(const struct kw_daemon *daemon, struct kw_bytes *out)
 
 static void write_hooks(const struct kw_daemon *daemon, struct kw_bytes *out)
 {
-	const struct kw_hook_attempt *attempts;
-	size_t count;
+	enum kw_tier tier = KW_TIER_FILES;
+	const char *name;
 
 	head(out, "tier_info", "gauge", "The tier that was reached: fentry is the best one.");
 	kw_bytes_append_format(out, "kwitness_tier_info{tier=\"%s\"} 1\n",
 			       kw_tier_name(kw_hooks_tier(daemon->hooks)));
-	head(out, "hook_info", "gauge", "Kernel hooks that are attached, each with its tier.");
-	attempts = kw_hooks_attempts(daemon->hooks, &count);
-	for (size_t i = 0; i < count; i++) {
-		if (attempts[i].error == 0)
-			kw_bytes_append_format(out,
-					       "kwitness_hook_info{hook=\"%s\",tier=\"%s\"} 1\n",
-					       attempts[i].hook, kw_tier_name(attempts[i].tier));
-	}
+	head(out, "hook_info", "gauge",
+	     "Each kernel hook with the tier it is attached in; files: it is not.");
+	for (size_t i = 0; (name = kw_hooks_name(daemon->hooks, i, &tier)); i++)
+		kw_bytes_append_format(out, "kwitness_hook_info{hook=\"%s\",tier=\"%s\"} 1\n", name,
+				       kw_tier_name(tier));
 	plain(out, "evidence_ring_backlog_bytes", "gauge",
 	      "Bytes of kernel records that wait to be read.", kw_hooks_backlog(daemon->hooks));
 }
