@@ -112,7 +112,10 @@ spawn_in box unshare --pid --fork --mount-proc --kill-child sh -c 'sleep 1000 & 
 check 'it sees its own processes, to the last one' wait_for 60 has_events guest.v1.heartbeat 3 \
 	'.data.cellId == "box" and .data.claim.processes == 3'
 is "$(event_field guest.v1.heartbeat .data.claim.source '.data.cellId == "box"' | sort -u)" proc 'and does not take it that it is told of each'
+# Claims are judged when the host has had its time.
+check 'it goes on for a while' wait_for 120 has_events guest.v1.heartbeat 20 '.data.cellId == "box"'
 kill_cgroup box
+is "$(event_count guest.v1.cpu_throttled '.data.cellId == "box"')" 0 'what was throttled before its time is not its news'
 is "$(event_count host.v1.crosscheck '.data.cellId == "box" and .data.verdict.result == "contradicted"')" 0 'the host does not object'
 
 check 'no frame of the agent was refused' test "$(event_count host.v1.gap '.data.kind == "guest" and (.data.reason | test("cut_short") | not)')" = 0

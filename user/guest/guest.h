@@ -184,6 +184,8 @@ void kw_pressure_read(struct kw_pressure_watch *pressure, struct kw_queue *queue
 
 struct kw_throttled;
 int kw_throttled_open(const char *cgroup_root, struct kw_throttled **ret_throttled) kw_must_check;
+void kw_throttled_free(struct kw_throttled *throttled);
+/* Reports what was throttled since the last turn; the first one only learns. */
 void kw_throttled_turn(struct kw_throttled *throttled, struct kw_queue *queue, uint64_t now_ns);
 
 /* Value after key ("key value" a line, or "key=value" in words); false: none. Pure. */

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * CPU throttling inside the guest: cpu.stat of its cgroups (Documentation/admin-guide/cgroup-v2.rst),
- * looked at every few seconds. Bounded in depth and number; a cgroup that was made after the last look
- * begins with what it has.
+ * looked at every few seconds. Bounded in depth and number. A cgroup that was not there at the last look
+ * begins at 0; what was there at the first one, with what it has: that was before our time.
  */
 #include <dirent.h>
 #include <errno.h>
@@ -40,9 +40,11 @@ static struct known *find(struct kw_throttled *throttled, uint64_t inode)
 		if (throttled->known[i].look < oldest->look)
 			oldest = &throttled->known[i];
 	}
+	/* One that was there at the last look may be there still, and must not be taken for a new one
+	 * later: when there are so many, the rest is not followed. */
 	if (throttled->count < CGROUPS_MAX)
 		oldest = &throttled->known[throttled->count++];
-	else if (oldest->look == throttled->look)
+	else if (oldest->look + 1 >= throttled->look)
 		return NULL;
 	*oldest = (struct known){ .inode = inode };
 	return oldest;
@@ -83,7 +85,8 @@ static void look_at(struct kw_throttled *throttled, int fd, const char *path,
 	known = find(throttled, now.inode);
 	if (!known)
 		return;
-	tell(known, &now, path, queue, now_ns);
+	if (throttled->look > 1)
+		tell(known, &now, path, queue, now_ns);
 	*known = now;
 }
 
@@ -133,4 +136,12 @@ int kw_throttled_open(const char *cgroup_root, struct kw_throttled **ret_throttl
 	}
 	*ret_throttled = throttled;
 	return 0;
+}
+
+void kw_throttled_free(struct kw_throttled *throttled)
+{
+	if (!throttled)
+		return;
+	kw_cleanup_close_fd(&throttled->root_fd);
+	free(throttled);
 }
