@@ -21,7 +21,7 @@ static int open_ledger(struct kw_pipeline *pipeline, const struct kw_pipeline_op
 		kw_log(LOG_ERR, "another kwitnessd has the ledger \"%s\"", path);
 	else if (r == -EBADMSG)
 		kw_log(LOG_ERR,
-		       "the last line in \"%s\" is not one of kwitness: move the directory away to start a new ledger",
+		       "the last line in \"%s\" is not one of kwitness, or its segment is compressed (zstd -d --rm): move the directory away to start a new ledger",
 		       path);
 	else if (r < 0)
 		(void)kw_log_error(r, "cannot open the ledger \"%s\"", path);

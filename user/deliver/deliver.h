@@ -10,6 +10,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "user/attest/attest.h"
 
@@ -88,6 +89,19 @@ int kw_cursor_next(struct kw_cursor *cursor, const char **ret_line, size_t *ret_
 	kw_must_check;
 /* inotify descriptor that wakes when the ledger grows. */
 int kw_cursor_fd(const struct kw_cursor *cursor);
+
+/* ---- unpack.c: a segment's text, compressed or not ---- */
+
+struct kw_unpack;
+/* Reads fd (borrowed: a file from where it stands, a pipe) as it is, or decompresses it when it begins
+ * with a Zstandard frame; after the last frame whatever follows is taken as it is. 0 or -ENOMEM. */
+int kw_unpack_new(int fd, struct kw_unpack **ret_unpack) kw_must_check;
+void kw_unpack_free(struct kw_unpack *unpack);
+KW_DEFINE_CLEANUP(struct kw_unpack *, kw_unpack_free)
+/* The next bytes of the text, at most size. How many; 0: its end; -EBADMSG: the compressed file is damaged or
+ * cut off here, and kw_unpack_reason() says how (static); -errno. */
+ssize_t kw_unpack_read(struct kw_unpack *unpack, void *buffer, size_t size) kw_must_check;
+const char *kw_unpack_reason(const struct kw_unpack *unpack);
 
 /* ---- silences.c ---- */
 
