@@ -214,6 +214,8 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 		r = kw_pipeline_resume(pipeline, strcmp(found.last_boot_id, options->boot_id) == 0);
 	if (r == 0)
 		r = declare_start(pipeline, options, &found);
+	if (r == 0)
+		r = kw_pipeline_segments_open(pipeline, options);
 	if (r == 0 && rebuilt)
 		r = kw_pipeline_gap(
 			pipeline, KW_GAP_FILE, "ledger", 0,
@@ -224,6 +226,7 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 
 void kw_pipeline_close(struct kw_pipeline *pipeline)
 {
+	kw_archive_free(pipeline->archive);
 	kw_reconcile_free(pipeline->reconcile);
 	kw_attribute_free(pipeline->attribute);
 	kw_cells_free(pipeline->cells);
