@@ -65,7 +65,7 @@ static int check_root(struct kw_checkpoints *checkpoints, const struct kw_note *
 	uint64_t lines = kw_history_lines(&checkpoints->history);
 	unsigned char root[KW_TREE_HASH_BYTES];
 
-	if (checkpoints->lost)
+	if (checkpoints->lost || note->size < checkpoints->history.range.begin)
 		return KW_CHECKPOINT_UNCHECKED;
 	*ret_fault = KW_FAULT_CHECKPOINT;
 	checkpoints->lost = true; /* unless it turns out well */

@@ -115,6 +115,15 @@ static void report_hole(void *context, const struct kw_hole *hole)
 	kw_verifier_report_at(verifier, KW_FAULT_SEQUENCE_MISSING, hole->line, hole->from, detail);
 }
 
+/* What stood before the first line is not here; retention may tell what its tree was. */
+static void begin_later(struct kw_verifier *verifier, uint64_t before)
+{
+	if (before == 0)
+		return;
+	verifier->checkpoints.lost = true;
+	kw_history_begin(&verifier->checkpoints.history, before);
+}
+
 /* A line whose number can be believed. Returns whether it stands where it belongs. */
 static bool follow_number(struct kw_verifier *verifier, uint64_t sequence)
 {
@@ -123,6 +132,7 @@ static bool follow_number(struct kw_verifier *verifier, uint64_t sequence)
 	if (!verifier->started) {
 		verifier->result.first_sequence = sequence;
 		verifier->start = sequence != 1 ? sequence : 0; /* judged at the end */
+		begin_later(verifier, sequence - 1);
 	} else if (sequence > highest + 1) {
 		struct kw_hole hole = { highest + 1, sequence - 1, verifier->line_number, false };
 
@@ -285,9 +295,7 @@ static void remember(struct kw_verifier *verifier, const unsigned char *leaf)
 		memcpy(checkpoints->first, verifier->result.last_hash, sizeof(checkpoints->first));
 		checkpoints->has_first = true;
 	} else if (!verifier->started) {
-		/* What stood before is not here; retention may tell what its tree was. */
-		checkpoints->lost = true;
-		kw_history_begin(&checkpoints->history, verifier->highest - 1);
+		begin_later(verifier, verifier->highest - 1);
 	}
 	kw_history_add_leaf(&checkpoints->history, leaf);
 }
