@@ -116,6 +116,7 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 	kw_pipeline_poll(&daemon->pipeline);
 	kw_pipeline_scanned(&daemon->pipeline);
 	kw_pipeline_checkpoint(&daemon->pipeline);
+	kw_pipeline_segments(&daemon->pipeline);
 	kw_ledger_request_sync(daemon->pipeline.ledger);
 	kw_http_turn(daemon);
 	return 0;
