@@ -21,6 +21,9 @@ const char *kw_fault_name(enum kw_fault fault)
 		[KW_FAULT_NOTE] = "note",
 		[KW_FAULT_CHECKPOINT] = "checkpoint",
 		[KW_FAULT_SINCE] = "since",
+		[KW_FAULT_VALIDITY] = "validity",
+		[KW_FAULT_RETIRED_KEY] = "retired_key",
+		[KW_FAULT_ROTATION] = "rotation",
 	};
 
 	return (unsigned int)fault < KW_FAULT_COUNT_ ? names[fault] : NULL;

@@ -18,12 +18,13 @@
 #include "user/base/clock.h"
 #include "user/verify/batch.h"
 #include "user/verify/holes.h"
+#include "user/verify/keys.h"
 #include "user/verify/note.h"
 
 KW_DEFINE_CLEANUP(struct kw_verifier *, kw_verifier_free)
 
 struct kw_verifier {
-	const struct kw_keyring *keyring;
+	struct kw_keyring *keyring; /* a copy: the ledger's own lines change it */
 	bool allow_partial;
 	kw_fault_fn callback;
 	void *context;
@@ -57,9 +58,9 @@ int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fau
 		return -EIO;
 	verifier = calloc(1, sizeof(*verifier));
 	if (!verifier || kw_history_init(&verifier->checkpoints.history) < 0 ||
-	    kw_batch_new(keyring, 1, &verifier->batch) < 0)
+	    kw_trust_copy(keyring, &verifier->keyring) < 0 ||
+	    kw_batch_new(verifier->keyring, 1, &verifier->batch) < 0)
 		return -ENOMEM;
-	verifier->keyring = keyring;
 	verifier->allow_partial = allow_partial;
 	verifier->callback = callback;
 	verifier->context = context;
@@ -81,6 +82,7 @@ void kw_verifier_free(struct kw_verifier *verifier)
 	kw_bytes_done(&verifier->source);
 	kw_history_done(&verifier->checkpoints.history);
 	kw_batch_free(verifier->batch);
+	kw_keyring_free(verifier->keyring);
 	free(verifier);
 }
 
@@ -264,13 +266,17 @@ static int check_checkpoint(struct kw_verifier *verifier, const struct kw_line *
 static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *checked)
 {
 	const struct kw_line *line = &checked->line;
+	enum kw_fault fault;
+	const char *reason;
 	bool in_place = true;
-	int r, bad = checked->verified;
+	uint64_t signer;
+	int r, bad = kw_trust_judge(verifier->keyring, checked, &verifier->scratch, &signer, &fault,
+				    &reason);
 
 	if (bad < 0)
 		return bad;
 	if (bad)
-		report(verifier, checked->fault, line->sequence, checked->reason);
+		report(verifier, fault, line->sequence, reason);
 	else
 		in_place = follow_number(verifier, line->sequence);
 	check_link(verifier, line, in_place);
@@ -282,6 +288,12 @@ static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *c
 	if (r < 0)
 		return r;
 	count_good(verifier, line);
+	/* One that was copied changes nothing a second time. */
+	if (line->is_key && line->sequence == verifier->highest) {
+		reason = kw_trust_rotate(verifier->keyring, line, signer, &verifier->scratch);
+		if (reason)
+			report(verifier, KW_FAULT_ROTATION, line->sequence, reason);
+	}
 	return line->is_checkpoint ? check_checkpoint(verifier, line) : 0;
 }
 
@@ -450,6 +462,11 @@ int kw_verifier_end_of_file(struct kw_verifier *verifier)
 void kw_verifier_result(const struct kw_verifier *verifier, struct kw_verify_result *ret_result)
 {
 	*ret_result = verifier->result;
+}
+
+bool kw_verifier_key(const struct kw_verifier *verifier, size_t index, struct kw_key_use *ret_use)
+{
+	return kw_trust_key_use(verifier->keyring, index, ret_use);
 }
 
 int kw_verifier_set_since(struct kw_verifier *verifier, const char *name, const char *note,
