@@ -69,6 +69,7 @@ static int on_evidence(sd_event_source *source, int fd, uint32_t events, void *c
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
 	(void)source, (void)info;
+	kw_rekey_reload(context);
 	kw_reload(context);
 	return 0;
 }
@@ -112,6 +113,7 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 	kw_sweeper_resume(daemon);
 	kw_pipeline_poll(&daemon->pipeline);
 	kw_pipeline_scanned(&daemon->pipeline);
+	kw_rekey_turn(daemon);
 	kw_pipeline_checkpoint(&daemon->pipeline);
 	kw_ledger_request_sync(daemon->pipeline.ledger);
 	kw_http_turn(daemon);
@@ -280,6 +282,7 @@ static int stop(struct kw_daemon *daemon)
 
 	(void)sd_notify(0, "STOPPING=1");
 	r = drain(daemon);
+	kw_rekey_stop(daemon);
 	if (daemon->stdout_pidfd >= 0) {
 		(void)syscall(SYS_pidfd_send_signal, daemon->stdout_pidfd, SIGTERM, NULL, 0);
 		(void)waitid((idtype_t)P_PIDFD, (id_t)daemon->stdout_pidfd, NULL, WEXITED);

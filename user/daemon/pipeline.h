@@ -98,6 +98,13 @@ void kw_pipeline_checkpoint(struct kw_pipeline *pipeline);
 /* The last one, over everything; waits for the disk. 0 or -errno. */
 int kw_pipeline_checkpoint_stop(struct kw_pipeline *pipeline) kw_must_check;
 
+/* ---- pipeline_key.c ---- */
+
+/* Appends the line that puts next in the key's place; what follows is signed by it. 0; -errno: nothing has
+ * changed. */
+int kw_pipeline_rotate(struct kw_pipeline *pipeline, const struct kw_key *next,
+		       enum kw_rotation_reason reason) kw_must_check;
+
 /* ---- pipeline_resume.c ---- */
 
 /* What the programs have counted of a cgroup, for reconcile; a kw_cgroup_counts_fn. */

@@ -70,11 +70,12 @@ static const struct setting settings_table[] = {
 	{ "guests", "socket-user", TYPE_USER, AT(socket_access.uid), "", 0, 0 },
 	{ "guests", "socket-group", TYPE_GROUP, AT(socket_access.gid), "", 0, 0 },
 	{ "guests", "socket-mode", TYPE_MODE, AT(socket_access.mode), "0600", 0, 0777 },
+	{ "key", "epoch-seconds", TYPE_BYTES, AT(epoch_seconds), "0", 0, 366ULL * 86400 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 };
 
 /* Numbers that may change while the daemon runs; whatever is opened at the start may not. */
-static const char *const live_keys[] = { "poll-interval-ms", "interval-ms" };
+static const char *const live_keys[] = { "poll-interval-ms", "interval-ms", "epoch-seconds" };
 
 static int set_path(char **target, const char *value, bool may_be_empty)
 {
