@@ -1,10 +1,13 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A ledger that kwitnessd wrote, tampered with in every way: each must be caught and named rightly.
 
-.PHONY: check-adversary stage-adversary
-check-adversary: stage-adversary ## tamper with a ledger in every way; each must be caught by its name
+.PHONY: check-adversary stage-adversary stage-adversary-keys
+check-adversary: stage-adversary stage-adversary-keys ## tamper with a ledger in every way; each must be caught by its name
 stage-adversary: $(B)/kwitness $(B)/kwitnessd $(B)/kwitness-gate
 	@tests/adversary/run $(B) $(BUILD)/results/adversary
 
-FAST_STAGES += adversary
-ALL_STAGES  += adversary
+stage-adversary-keys: $(B)/kwitness $(B)/kwitnessd $(B)/kwitness-gate
+	@tests/adversary/keys $(B) $(BUILD)/results/adversary-keys
+
+FAST_STAGES += adversary adversary-keys
+ALL_STAGES  += adversary adversary-keys
