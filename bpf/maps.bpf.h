@@ -118,6 +118,14 @@ struct {
 	__type(value, __u64);
 } highs_told __weak SEC(".maps");
 
+/* Cgroups (64-bit kernfs ids) whose processes are memory managers. Filled by the daemon. */
+struct {
+	__uint(type, BPF_MAP_TYPE_HASH);
+	__uint(max_entries, KW_KILLERS_MAX);
+	__type(key, __u64);
+	__type(value, __u64);
+} killers __weak SEC(".maps");
+
 /* Losses by cgroup, only ever counted up. Allocated at load: hooks that hold a lock count here. */
 struct {
 	__uint(type, BPF_MAP_TYPE_HASH);

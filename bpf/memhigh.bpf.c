@@ -70,33 +70,46 @@ static __always_inline struct kw_high *high_entry(struct cgroup *cgroup, __u64 i
 	return found;
 }
 
-/* As the handler does it: page_counter_read(&memcg->memory) > memcg->memory.high. */
-static __always_inline bool is_over(struct mem_cgroup *memcg)
+/* 1: above its memory.high, page_counter_read(&memcg->memory) > memcg->memory.high, as the handler asks; else
+ * 0. By the sign of the difference: both are counts of pages, far below 2^63. */
+static __always_inline __u64 is_over(struct mem_cgroup *memcg)
 {
-	return (__u64)BPF_CORE_READ(memcg, memory.usage.counter) >
-	       BPF_CORE_READ(memcg, memory.high);
+	__u64 room = BPF_CORE_READ(memcg, memory.high) -
+		     (__u64)BPF_CORE_READ(memcg, memory.usage.counter);
+
+	barrier_var(room); /* else the compiler makes a comparison of it again */
+	return room >> 63;
 }
 
-/* The nearest that is above its memory.high, and how many are; NULL: none. */
+/*
+ * The nearest that is above its memory.high, and how many are; NULL: none. Without branches but the loop's
+ * own: verifiers up to 6.1 take every number for one that matters where there are subprograms, and would
+ * follow each way through each level. The loop is left in its middle, so that its back edge is a jump: they
+ * refuse one that falls through (check_cfg()).
+ */
 static __always_inline struct mem_cgroup *find_owner(struct mem_cgroup *memcg, __u32 *ret_over)
 {
 	struct cgroup_subsys_state *css =
 		(void *)((char *)memcg + bpf_core_field_offset(struct mem_cgroup, css));
-	struct mem_cgroup *owner = NULL;
-	__u32 over = 0;
+	__u64 owner = 0, over = 0;
 	int depth;
 
-	for (depth = 0; depth < MEMCG_DEPTH_MAX && css; depth++) {
+	for (depth = 0; depth < MEMCG_DEPTH_MAX; depth++) {
+		__u64 before = over - 1;
+		__u64 this_over;
+
 		memcg = memcg_of_css(css);
-		if (is_over(memcg)) {
-			if (!owner)
-				owner = memcg;
-			over++;
-		}
+		this_over = is_over(memcg);
+		barrier_var(before);
+		owner |= (__u64)memcg & -(this_over & (before >> 63)); /* none was before */
+		over += this_over;
+		barrier_var(over);
 		css = BPF_CORE_READ(css, parent);
+		if (!css)
+			break;
 	}
-	*ret_over = over;
-	return owner;
+	*ret_over = (__u32)over;
+	return (struct mem_cgroup *)owner;
 }
 
 static __always_inline __u64 local_high(struct mem_cgroup *memcg)
@@ -217,12 +230,16 @@ static __always_inline int enter(enum kw_hook hook)
 	cgroup = memcg ? BPF_CORE_READ(memcg, css.cgroup) : NULL;
 	if (!cgroup)
 		return 0;
+	owner = find_owner(memcg, &over);
+	/* The root has no limit: its tasks are here for what they have charged to other cgroups. Others without
+	 * an owner count: their memory.swap.high holds them up (swap_find_max_overage(), mm/memcontrol.c). */
+	if (!owner && !BPF_CORE_READ(memcg, css.parent))
+		return 0;
 	call.cgroup = BPF_CORE_READ(cgroup, kn, id);
 	entry = high_entry(cgroup, call.cgroup);
 	if (!entry)
 		return 0;
 	call.begin_boot_ns = bpf_ktime_get_boot_ns();
-	owner = find_owner(memcg, &over);
 	begun = begin_episode(entry, call.begin_boot_ns, hook);
 	__sync_fetch_and_add(&entry->totals.throttles, 1);
 	entry->last_boot_ns = call.begin_boot_ns;

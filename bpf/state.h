@@ -26,6 +26,7 @@ enum kw_hook_group {
 	KW_GROUP_HIGH,	      /* mem_cgroup_handle_over_high, entry and return; may be missing */
 	KW_GROUP_MARK_VICTIM, /* the last of those that have tiers */
 	KW_GROUP_LIFECYCLE,   /* cgroup_mkdir and its siblings; may be missing */
+	KW_GROUP_SIGNAL,      /* signal_generate; may be missing */
 	KW_GROUP_COUNT_
 };
 
@@ -48,7 +49,6 @@ struct kw_pin_meta {
 	__u32 ceiling;	      /* enum kw_tier the loader was allowed */
 	__u64 build_id;	      /* of the BPF object (FNV-1a over its bytes): tells builds apart */
 	__u32 tier[KW_GROUP_COUNT_]; /* enum kw_tier per group; KW_TIER_FILES: not hooked */
-	__u32 pad;
 };
 
 _Static_assert(sizeof(struct kw_bpf_state) == 16, "state layout");

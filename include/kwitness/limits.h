@@ -72,6 +72,9 @@
 #define KW_REFUSALS_MAX 2048
 #define KW_REFUSALS_EVERY_NS 1000000000ULL
 
+/* Memory managers in user space that are known by their units. At the cap: a setting is refused. */
+#define KW_KILLERS_MAX 16
+
 /*
  * Cgroups whose memory.high throttling is followed at one time, 1.7 KiB each in the kernel when there are
  * such. At the cap: loss[HIGH][KW_LOSS_MAP_FULL], once a call.

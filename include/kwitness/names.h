@@ -10,6 +10,8 @@
 #define KW_TYPE_OOM_INCIDENT KW_TYPE_PREFIX "host.v1.oom_incident"
 #define KW_TYPE_CPU_THROTTLED KW_TYPE_PREFIX "host.v1.cpu_throttled"
 #define KW_TYPE_MEMORY_HIGH KW_TYPE_PREFIX "host.v1.memory_high"
+/* constraint of an oom_kill that a memory manager in user space has done */
+#define KW_CONSTRAINT_USERSPACE "userspace"
 #define KW_TYPE_PIDS_MAX KW_TYPE_PREFIX "host.v1.pids_max"
 #define KW_TYPE_PARITY KW_TYPE_PREFIX "host.v1.parity"
 #define KW_TYPE_ACCOUNT KW_TYPE_PREFIX "host.v1.account"

@@ -26,6 +26,7 @@ enum kw_record_kind {
 	KW_RECORD_HIGH = 5,	/* memory.high throttling of a cgroup begins, goes on, is over */
 	KW_RECORD_LIFECYCLE =
 		6, /* a cgroup was made, removed, renamed …; maintains a table, is no event */
+	KW_RECORD_USERSPACE_KILL = 7, /* a memory manager in user space sent SIGKILL */
 	KW_RECORD_KIND_COUNT_
 };
 
@@ -44,6 +45,7 @@ enum kw_hook {
 	KW_HOOK_FENTRY_HIGH = 10, /* mem_cgroup_handle_over_high, since 6.18 with two underscores */
 	KW_HOOK_KPROBE_HIGH = 11,
 	KW_HOOK_RAW_TP_CGROUP = 12, /* cgroup_mkdir and its siblings */
+	KW_HOOK_RAW_TP_SIGNAL = 13, /* signal_generate */
 	KW_HOOK_COUNT_
 };
 
@@ -369,3 +371,18 @@ struct kw_record_lifecycle {
 };
 
 _Static_assert(sizeof(struct kw_record_lifecycle) == 576, "lifecycle record layout");
+
+/* ---- kills by a memory manager in user space (kernel/signal.c) ---- */
+
+/* One per process that was sent SIGKILL, and took it, by a task in a cgroup of map "killers". */
+struct kw_record_userspace_kill {
+	struct kw_record_header header;
+	struct kw_task_ref killer;
+	struct kw_victim victim;
+	struct kw_memcg_state memory; /* of the victim's memory cgroup */
+	struct kw_cgroup_ref killer_cgroup;
+	struct kw_cgroup_ref victim_cgroup;
+};
+
+_Static_assert(sizeof(struct kw_record_userspace_kill) == 232 + 2 * sizeof(struct kw_cgroup_ref),
+	       "userspace kill layout");

@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
-# The commands that show a ledger, over the sample ledger.
+# The commands that show a ledger, over the sample ledger; and the registry of cells.
 
 .PHONY: check-cli stage-cli
-check-cli: stage-cli ## kwitness tail and kwitness incidents over a prepared ledger
+check-cli: stage-cli ## kwitness tail, incidents and cells as a user runs them
 stage-cli: $(B)/kwitness
 	@tests/cli/run $(B) $(BUILD)/results/cli
 

@@ -38,6 +38,11 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		fuzz_assert(size == sizeof(*observation.high));
 		check_path(&observation.high->high.cgroup);
 		check_path(&observation.high->high.owner);
+	} else if (observation.kind == KW_OBSERVATION_USERSPACE_KILL) {
+		fuzz_assert(size == sizeof(*observation.userspace_kill));
+		check_path(&observation.userspace_kill->victim_cgroup);
+		check_path(&observation.userspace_kill->killer_cgroup);
+		fuzz_assert(memchr(observation.userspace_kill->killer.comm, 0, KW_COMM_BYTES));
 	} else if (observation.kind == KW_OBSERVATION_LIFECYCLE) {
 		fuzz_assert(size == sizeof(*observation.lifecycle));
 		check_path(&observation.lifecycle->cgroup);

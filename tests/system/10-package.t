@@ -1,10 +1,12 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 900
 # The package as a host has it: installed, started by systemd under its own user, stopped, killed, hung, reloaded,
 # upgraded, removed, purged; and every OOM of that time in the ledger, once.
 . "${KW_VM:?runs in the VM: tests/vm/run --system}/lib.sh"
 ledger=/var/lib/kwitness/ledger
 keyring=/etc/kwitness/keyring.json
+cells=/run/kwitness/cells.d
 kwitness() { /usr/bin/kwitness "$@"; }
 daemon_log=$KW_OUT/daemon.log
 
@@ -35,6 +37,8 @@ is "$(awk '/^CapEff:/ { print $2 }' "/proc/$pid/status")" 0000008000000004 'with
 is "$(awk '/^CapBnd:/ { print $2 }' "/proc/$pid/status")" 000000c000000004 'out of three that it could ever have'
 is "$(awk '/^NoNewPrivs:/ { print $2 } /^Seccomp:/ { print $2 }' "/proc/$pid/status" | tr '\n' ' ')" '1 2 ' 'no new privileges, a filter for system calls'
 is "$(cat "/proc/$pid/oom_score_adj")" -900 'and is not the one to be killed'
+read -r gate _ <"/proc/$pid/task/$pid/children" # its only child
+is "$(cat "/proc/$gate/oom_score_adj")" 0 'but its gate is'
 security=$(systemd-analyze security --no-pager kwitnessd.service | sed -n 's/.*Overall exposure level[^:]*: \([0-9.]*\).*/\1/p')
 diag "systemd-analyze security: $security"
 check 'its exposure is 2.0 or less' awk -v s="$security" 'BEGIN { exit !(s != "" && s <= 2.0) }'
@@ -84,7 +88,27 @@ kill -KILL "$(show MainPID)"
 oom_in while-killed.service
 check 'killed, it is back' wait_for 60 restarted "$restarts"
 check 'and an OOM of that time is told' is_told while-killed.service
+
+# ---- killed while a guest comes: systemd keeps its socket, and the guest waits ----
 mkdir -p /run/systemd/system/kwitnessd.service.d
+printf '[Service]\nRestartSec=5\n' >/run/systemd/system/kwitnessd.service.d/slowly.conf
+systemctl daemon-reload
+printf '{"cellId":"kept:1","runId":"run-1","vsockUdsBase":"/run/kwitness/kept"}\n' >"$cells/.new"
+mv "$cells/.new" "$cells/kept:1.json"
+guest=/run/kwitness/kept_9001
+check 'a guest has a socket' wait_for 20 test -S "$guest"
+inode=$(stat -c %i "$guest")
+restarts=$(show NRestarts)
+kill -KILL "$(show MainPID)"
+check_not 'while nobody runs' wait_for 0 is_active
+check 'a guest is not refused' "$KW_VICTIMS/sendframes" --uds "$guest" --count 3
+check 'the daemon is back' wait_for 60 restarted "$restarts"
+is "$(stat -c %i "$guest")" "$inode" 'with the same socket'
+check 'and hears what was said meanwhile' wait_for 20 has_events guest.v1.process_spawned 3 '.data.cellId == "kept:1"'
+rm "$cells/kept:1.json"
+check 'when the cell goes, so does the socket' wait_for 20 eval '[ ! -e "$guest" ]'
+is "$(systemctl show --value -p NFileDescriptorStore kwitnessd)" 0 'and systemd keeps nothing'
+rm /run/systemd/system/kwitnessd.service.d/slowly.conf
 printf '[Service]\nWatchdogSec=4\n' >/run/systemd/system/kwitnessd.service.d/watchdog.conf
 systemctl daemon-reload
 systemctl restart kwitnessd

@@ -138,12 +138,23 @@ static void an_incident_tells_the_minute_before(void **state)
 
 	(void)state;
 	assert_int_equal(make(&finding), 0);
+	expect_not("\"context\"");
+	sample.incident.context_known = true;
+	sample.incident.context = (struct kw_cgroup_context){
+		.known = KW_CONTEXT_MEMORY_PEAK | KW_CONTEXT_MEMORY_PRESSURE |
+			 KW_CONTEXT_SWAP_CURRENT | KW_CONTEXT_MEMORY_CURRENT,
+		.boot_ns = 78,
+		.memory_peak_bytes = 8192,
+		.swap_current_bytes = 1,
+		.memory_pressure = { 1205, 9, 4711, 42 },
+	};
 	expect_not("\"history\"");
 	sample.incident.history_known = true;
 	sample.incident.history = (struct kw_history){
 		.interval_ms = 5000, .last_boot_ns = 77, .count = 2, .bytes = { 4096, 1ULL << 40 }
 	};
 	assert_int_equal(make(&finding), 0);
+	expect("\"context\":{\"bootNs\":78,\"memoryPeakBytes\":8192,\"memoryPressure\":{\"fullAvg10\":\"0.09\",\"fullUsec\":42,\"someAvg10\":\"12.05\",\"someUsec\":4711},\"swapBytes\":1},");
 	expect("\"history\":{\"intervalMs\":5000,\"lastBootNs\":77,\"memoryCurrent\":[4096,1099511627776]}");
 	sample.incident.history.count = UINT32_MAX; /* never more than there is room for */
 	assert_int_equal(make(&finding), 0);

@@ -90,6 +90,25 @@ static void links_are_not_followed(void **state)
 	assert_int_equal(fd, -1);
 }
 
+/* What a former process has bound is found again by its inode; anything else at the path is not it. */
+static void a_kept_socket_is_found_by_its_inode(void **state)
+{
+	struct world *world = *state;
+	struct kw_gatesocket_file file, found;
+	int fd;
+
+	assert_int_equal(kw_gatesocket_bind_unix(world->base, &own, &file, &fd), 0);
+	assert_int_equal(kw_gatesocket_find(world->base, file.inode, &found), 0);
+	assert_string_equal(found.path, file.path);
+	assert_int_equal(found.inode, file.inode);
+	assert_int_equal(found.device, file.device);
+	assert_int_equal(kw_gatesocket_find(world->base, file.inode + 1, &found), -ENOENT);
+	assert_int_equal(kw_gatesocket_find("relative", file.inode, &found), -EINVAL);
+	kw_gatesocket_unlink(&found);
+	assert_int_equal(kw_gatesocket_find(world->base, file.inode, &found), -ENOENT);
+	(void)close(fd);
+}
+
 /* What has come to stand at the path since is not ours to remove. */
 static void only_our_own_is_unlinked(void **state)
 {
@@ -211,6 +230,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		each(a_socket_is_given_away),
 		each(links_are_not_followed),
+		each(a_kept_socket_is_found_by_its_inode),
 		each(only_our_own_is_unlinked),
 		each(only_listening_streams_are_copied),
 		each(a_socket_that_was_handed_in_is_heard),

@@ -47,6 +47,14 @@ static void files_are_strict(void **state)
 	assert_read("[daemon]\npoll-interval-ms = 99\n", -EINVAL, &settings);
 	assert_read("[daemon]\nsyscall-filter = maybe\n", -EINVAL, &settings);
 	assert_read("[daemon]\nledger =\n", -EINVAL, &settings);
+	assert_read("[daemon]\nuserspace-killers =\n", 0, &settings);
+	assert_string_equal(settings.killers, "");
+	assert_read("[daemon]\nuserspace-killers = a.service /b/c\n", 0, &settings);
+	assert_string_equal(settings.killers, "a.service /b/c");
+	assert_read("[daemon]\nuserspace-killers = ../../etc\n", -EINVAL, &settings);
+	assert_read("[daemon]\nuserspace-killers = /a/..\n", -EINVAL, &settings);
+	assert_read("[daemon]\nuserspace-killers = 1 2 3 4 5 6 7 8 9 a b c d e f g h\n", -EINVAL,
+		    &settings);
 	assert_read("[daemon]\njust words\n", -EINVAL, &settings);
 }
 

@@ -82,6 +82,19 @@ static void oom_claim_fits_a_kill(void **state)
 	assert_null(claims_verdict(&sim, "oom_unsaid"));
 }
 
+/* What was said before it happened was about something else. */
+static void a_kill_after_the_claim_is_another(void **state)
+{
+	(void)state;
+	live(5, 0);
+	claims_say(&sim, "oom.kill");
+	claims_pass(&sim, 4 * SEC);
+	claims_kill(&sim);
+	claims_pass(&sim, 12 * SEC);
+	claims_expect(&sim, "oom_claimed", KW_CROSSCHECK_UNVERIFIABLE, "");
+	claims_expect(&sim, "oom_unsaid", KW_CROSSCHECK_SILENT, "may have been its voice");
+}
+
 static void oom_claim_on_the_hosts_kernel_is_counted_there(void **state)
 {
 	(void)state;
@@ -314,6 +327,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		CASE(nothing_is_said_of_an_honest_guest, setup_shared),
 		CASE(oom_claim_fits_a_kill, setup),
+		CASE(a_kill_after_the_claim_is_another, setup),
 		CASE(oom_claim_on_the_hosts_kernel_is_counted_there, setup_shared),
 		CASE(oom_claim_is_not_excluded_when_the_counter_moved, setup_shared),
 		CASE(oom_claim_is_not_excluded_soon_after_the_counter_moved, setup_shared),

@@ -10,7 +10,9 @@ register() { # FILE JSON
 	printf '%s\n' "$2" >"$cells/.new" && mv "$cells/.new" "$cells/$1"
 }
 
+echo -500 >"/proc/$$/oom_score_adj" # the service has -900
 start_kwitnessd || bail_out 'the daemon starts'
+echo 0 >"/proc/$$/oom_score_adj"
 new_cgroup cell
 register web-7.json "{\"cellId\":\"web-7\",\"runId\":\"run-1\",\"specSignatureHash\":\"abc=\",\"cgroupPath\":\"$(cgroup_path cell)\",\"vsockUdsBase\":\"$base\"}"
 check 'the socket is bound when the cell is registered' wait_for 20 test -S "${base}_9001"
@@ -47,6 +49,7 @@ check 'and the good cell goes on' wait_for 20 has_events guest.v1.process_spawne
 # ---- the gate dies: declared, started anew, listens again ----
 gate_pid() { cut -d " " -f 1 "/proc/$kwitnessd_pid/task/$kwitnessd_pid/children"; } # its only child
 gate=$(gate_pid)
+is "$(cat "/proc/$kwitnessd_pid/oom_score_adj" "/proc/$gate/oom_score_adj" | tr '\n' ' ')" '-500 0 ' 'where memory is short it goes before the witness'
 kill -KILL "$gate"
 check "the gate's end is declared" wait_for 20 has_events host.v1.gap 1 '.data.kind == "gate"'
 sent_one() { send --count 1 >/dev/null 2>&1; }

@@ -66,11 +66,37 @@ diag "churn: $(count_of mkdir) mkdir, $(count_of rmdir) rmdir, $(count_of releas
 is "$(event_count host.v1.gap '.data.kind == "lost" and (.data.reason | test("oom_"))')" 0 'churn: no record of an OOM was lost'
 check 'the daemon ends well' stop_kwitnessd
 
+# ---- where inotify has no watch left, the poller hears of cgroups from the hooks, not in its next round ----
+printf '[poller]\ninterval-ms = 600000\n' >"$KW_TMP/rare.conf"
+start_kwitnessd -c "$KW_TMP/rare.conf" || bail_out 'the daemon starts with a rare poller'
+polls() { find "/proc/$kwitnessd_pid/fd" -lname "$(cgroup_dir "$1")/cpu.stat*" | grep -q .; } # PATH
+not_polled() { ! polls "$1"; }
+check 'poller: its first round has found this cgroup' wait_for 60 polls .
+watches=$(cat /proc/sys/fs/inotify/max_user_watches)
+echo 0 >/proc/sys/fs/inotify/max_user_watches
+mkdir "$(cgroup_dir unwatched)" # told by the watch above it; has none itself
+check 'poller: a cgroup without a watch is polled' wait_for 60 polls unwatched
+echo '+memory +cpu +pids' >"$(cgroup_dir unwatched)/cgroup.subtree_control"
+mkdir "$(cgroup_dir unwatched/below)"
+check 'poller: one below it too, long before the next round' wait_for 60 polls unwatched/below
+rmdir "$(cgroup_dir unwatched/below)"
+check 'poller: and no more once it is gone' wait_for 60 not_polled unwatched/below
+echo "$watches" >/proc/sys/fs/inotify/max_user_watches
+check 'poller: the daemon ends well' stop_kwitnessd
+
 # ---- the tracepoint tier has them too ----
 recording=$KW_TMP/recording.tracepoint
 start_kwitnessd --tier tracepoint --pins '' --record "$recording" || bail_out 'the daemon starts with tracepoints'
 new_cgroup traced
 check 'tracepoint: mkdir is seen' wait_for 10 has_of traced mkdir 1
 check 'tracepoint: the daemon ends well' stop_kwitnessd
+
+# ---- that watches are missing is said ----
+echo 0 >/proc/sys/fs/inotify/max_user_watches
+printf '[poller]\ninterval-ms = 2000\n' >"$KW_TMP/often.conf"
+start_kwitnessd -c "$KW_TMP/often.conf" || bail_out 'the daemon starts without watches'
+check 'watches: that they are missing is declared' wait_for 60 has_events host.v1.gap 1 '.data.reason | test("max_user_watches")'
+echo "$watches" >/proc/sys/fs/inotify/max_user_watches
+check 'watches: the daemon ends well' stop_kwitnessd
 check 'the ledger verifies' verify_ledger
 done_testing

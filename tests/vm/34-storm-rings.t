@@ -38,6 +38,28 @@ declared() { # NOUN
 	event_field host.v1.gap .data.lost ".data.kind == \"lost\" and (.data.reason | test(\"^[0-9]+ $1 records were lost\"))" |
 		awk '{ sum += $1 } END { print sum + 0 }'
 }
+# Every loss that the producers have counted since they were loaded: cgroup (0: no one's), kind, reason, how many.
+counted_all() {
+	{
+		bpftool map dump pinned $pins/cgroup_losses -j |
+			jq -r '.[].formatted | "\(.key.cgroup) \(.key.kind) \(.key.reason) \(.value)"'
+		bpftool map dump pinned $pins/losses -j |
+			jq -r '.[].formatted | select(.value > 0) | "0 \(.key / 4 | floor) \(.key % 4) \(.value)"'
+	} | awk '{ sum[$1 " " $2 " " $3] += $4 } END { for (what in sum) print what, sum[what] }' | sort
+}
+# The same as the ledger declares it, from the words of its gaps.
+declared_all() {
+	event_field host.v1.gap '"\(.data.cgroup.id // 0) \(.data.reason)"' '.data.kind == "lost"' | awk '
+		BEGIN {
+			split("oom_kill oom_end throttle pids memory_high cgroup", nouns)
+			for (kind in nouns) kinds[nouns[kind]] = kind
+		}
+		{
+			reason = /ring was full/ ? 0 : /not counted|could not be counted/ ? 1 : /lack the part/ ? 2 : /had sent its share/ ? 3 : "?"
+			sum[$1 " " kinds[$3] " " reason] += $2
+		}
+		END { for (what in sum) print what, sum[what] }' | sort
+}
 # From the hook to the signed line, in us: p50 p99 max.
 latency() {
 	events host.v1.oom_kill | jq -r '[.time, .recordedtime] | @tsv' | awk '
@@ -81,6 +103,10 @@ bulk=$(counted 3)
 diag "records of throttling that the bulk ring refused: $bulk"
 compare "$bulk" -gt 0 'the bulk ring was too small'
 is "$(declared throttle)" "$bulk" 'what it refused is declared, to the last record'
+counted_all >"$KW_OUT/counted"
+is "$(declared_all)" "$(cat "$KW_OUT/counted")" 'as it was counted: by cgroup, kind and reason'
+compare "$(awk '$1 != 0 && $2 == 3 && $3 == 0' "$KW_OUT/counted" | wc -l)" -ge $((throttled / 2)) 'in most of the cgroups'
+diag "losses (cgroup, kind, reason, number): $(tr '\n' ';' <"$KW_OUT/counted")"
 is "$(declared 'oom_kill')" 0 'no OOM was refused'
 compare "$(event_count host.v1.gap '.data.kind == "lost" and (.data.cgroup.path // "" | test("/b[0-9]+$"))')" -gt 0 'by cgroup'
 check 'the ledger verifies' verify_ledger
@@ -100,6 +126,7 @@ lost=$(counted 1)
 compare "$lost" -gt 0 'the evidence ring was too small'
 is "$(declared oom_kill)" "$lost" 'lost kills are declared, to the last one'
 is "$(declared oom_end)" "$(counted 2)" 'and lost ends'
+is "$(declared_all)" "$(counted_all)" 'each as it was counted: by cgroup, kind and reason'
 is $(($(recorded | wc -l) + lost)) 12 'told and lost are all there were'
 is "$(event_field host.v1.gap '.data.cgroup.id' '.data.kind == "lost" and (.data.reason | test("oom_kill"))' | sort -u | grep -c .)" \
 	"$(bpftool map dump pinned $pins/cgroup_losses -j | jq '[.[].formatted.key | select(.kind == 1 and .reason == 0) | .cgroup] | unique | length')" \

@@ -28,6 +28,13 @@ check 'heartbeats come' wait_for 30 has_events guest.v1.heartbeat 3
 is "$(event_field guest.v1.heartbeat .data.guestBootId | sort -u)" "$(cat /proc/sys/kernel/random/boot_id)" 'of this boot'
 is "$(event_field guest.v1.heartbeat .data.contentVersion | sort -u)" 257 'in version 0x0101'
 is "$(event_field guest.v1.heartbeat .data.claim.source | sort -u)" proc_connector 'the kernel tells of processes'
+threads=0
+for stat in /proc/[0-9]*/stat; do # ") S 2 ": children of kthreadd
+	case $(cat "$stat" 2>/dev/null) in *') '?' 2 '*) threads=$((threads + 1)) ;; esac
+done
+claimed=$(event_field guest.v1.heartbeat .data.claim.processes | tail -n 1)
+compare "${claimed:-0}" -ge 3 'it says how many there are'
+compare "${claimed:-0}" -lt "$threads" 'kernel threads aside'
 
 # ---- processes that nobody could find by looking ----
 short_lived 40 >"$KW_TMP/pids"
@@ -94,6 +101,19 @@ check 'and says so with what it finds' wait_for 30 \
 kill "$sleeper"
 check 'and misses' wait_for 30 has_events guest.v1.process_exited 1 ".data.guestPid == $sleeper and .data.claim.source == \"proc\""
 kill "$agent" && wait "$agent" 2>/dev/null
+
+# ---- in a container: its own namespaces, and the host's kernel, which knows how many there were ----
+new_cgroup box
+printf '{"cellId":"box","runId":"run-1","kernel":"shared","cgroupPath":"%s","vsockUdsBase":"%s"}\n' "$(cgroup_path box)" "$KW_TMP/box" \
+	>"$cells/.new" && mv "$cells/.new" "$cells/box.json"
+check "the container's socket is bound" wait_for 30 test -S "$KW_TMP/box_9001"
+spawn_in box unshare --pid --fork --mount-proc --kill-child sh -c 'sleep 1000 & sleep 1000 & exec "$0" "$@"' \
+	"$KW_BUILD/kwitness-guest" --uds "$KW_TMP/box_9001" --interval 500 2>>"$KW_OUT/agent.log"
+check 'it sees its own processes, to the last one' wait_for 60 has_events guest.v1.heartbeat 3 \
+	'.data.cellId == "box" and .data.claim.processes == 3'
+is "$(event_field guest.v1.heartbeat .data.claim.source '.data.cellId == "box"' | sort -u)" proc 'and does not take it that it is told of each'
+kill_cgroup box
+is "$(event_count host.v1.crosscheck '.data.cellId == "box" and .data.verdict.result == "contradicted"')" 0 'the host does not object'
 
 check 'no frame of the agent was refused' test "$(event_count host.v1.gap '.data.kind == "guest" and (.data.reason | test("cut_short") | not)')" = 0
 check 'the daemon stops in order' stop_kwitnessd

@@ -14,7 +14,7 @@ $(BUILD)/vm/other/load.o: user/capture/load.c $(BUILD)/.flags | $(BUILD)/gen/kwi
 $(BUILD)/vm/other/kwitnessd: $(BUILD)/vm/other/load.o $(call objs,$(call src,daemon)) $(ALL_ROOM_LIBS)
 	$(call say,LINK,$@)
 	$(call link,$^,$(LIBS_daemon) $(LIBS_deliver) $(LIBS_attest) $(LIBS_attribute) $(LIBS_capture))
-$(BUILD)/vm/verifier: tests/vm/tools/verifier.c $(BUILD)/.flags | $(BUILD)/gen/kwitness.skel.h
+$(BUILD)/vm/verifier: tests/vm/tools/verifier.c $(BUILD)/gen/kwitness.skel.h $(BUILD)/.flags
 	$(call say,LINK,$@)
 	@mkdir -p $(@D)
 	$(Q)$(CC) $(CPPFLAGS) $(ALLCFLAGS) $(ALLLDFLAGS) $< $(LIBS_capture) -o $@

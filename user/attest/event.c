@@ -57,6 +57,8 @@ int kw_event_make(const struct kw_finding *finding, const struct kw_clock *clock
 		return kw_event_silence(finding, clock, event);
 	case KW_FINDING_HIGH:
 		return kw_event_high(finding, clock, event);
+	case KW_FINDING_USERSPACE_KILL:
+		return kw_event_userspace_kill(finding, clock, event);
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}
@@ -128,11 +130,23 @@ void kw_event_member_limit(struct kw_json *json, const char *key, uint64_t bytes
 		kw_json_member_u64(json, key, bytes);
 }
 
+void kw_event_members_memcg(struct kw_json *json, const struct kw_memcg_state *state)
+{
+	if (!(state->flags & KW_MEMCG_KNOWN))
+		return;
+	kw_event_member_limit(json, "highBytes", state->high_bytes);
+	kw_event_member_limit(json, "maxBytes", state->max_bytes);
+	kw_json_member_bool(json, "oomGroup", state->flags & KW_MEMCG_OOM_GROUP);
+	if (state->flags & KW_MEMCG_SWAP_KNOWN) {
+		kw_event_member_limit(json, "swapMaxBytes", state->swap_max_bytes);
+		kw_json_member_u64(json, "swapUsageBytes", state->swap_usage_bytes);
+	}
+	kw_json_member_u64(json, "usageBytes", state->usage_bytes);
+}
+
 void kw_event_member_limit_owner(struct kw_json *json, const struct kw_oom_context *oom,
 				 const struct kw_identity *owner)
 {
-	const struct kw_memcg_state *state = &oom->owner_state;
-
 	if (!(oom->flags & KW_OOM_OWNER_KNOWN))
 		return;
 	kw_json_key(json, "limitOwner");
@@ -144,16 +158,7 @@ void kw_event_member_limit_owner(struct kw_json *json, const struct kw_oom_conte
 		return;
 	}
 	kw_event_member_cgroup(json, "cgroup", owner);
-	if (state->flags & KW_MEMCG_KNOWN) {
-		kw_event_member_limit(json, "highBytes", state->high_bytes);
-		kw_event_member_limit(json, "maxBytes", state->max_bytes);
-		kw_json_member_bool(json, "oomGroup", state->flags & KW_MEMCG_OOM_GROUP);
-		if (state->flags & KW_MEMCG_SWAP_KNOWN) {
-			kw_event_member_limit(json, "swapMaxBytes", state->swap_max_bytes);
-			kw_json_member_u64(json, "swapUsageBytes", state->swap_usage_bytes);
-		}
-		kw_json_member_u64(json, "usageBytes", state->usage_bytes);
-	}
+	kw_event_members_memcg(json, &oom->owner_state);
 	kw_json_end_object(json);
 }
 

@@ -60,6 +60,8 @@ void kw_event_member_cgroup(struct kw_json *json, const char *key,
 			    const struct kw_identity *cgroup);
 void kw_event_member_limit_owner(struct kw_json *json, const struct kw_oom_context *oom,
 				 const struct kw_identity *owner);
+/* State of a memory cgroup, as members of the object under way; none when it is not known. */
+void kw_event_members_memcg(struct kw_json *json, const struct kw_memcg_state *state);
 void kw_event_member_trigger(struct kw_json *json, const struct kw_oom_context *oom,
 			     const struct kw_identity *trigger);
 void kw_event_member_received(struct kw_json *json, const struct kw_finding *finding,
@@ -110,6 +112,8 @@ int kw_event_account(const struct kw_finding *finding, const struct kw_clock *cl
 /* The totals of parity, as a member of an account and of a checkpoint. */
 void kw_event_member_parity(struct kw_json *json, const char *key,
 			    const struct kw_parity_totals *totals);
+int kw_event_userspace_kill(const struct kw_finding *finding, const struct kw_clock *clock,
+			    struct kw_event *event) kw_must_check;
 int kw_event_crosscheck(const struct kw_finding *finding, const struct kw_clock *clock,
 			struct kw_event *event) kw_must_check;
 int kw_event_silence(const struct kw_finding *finding, const struct kw_clock *clock,

@@ -114,6 +114,50 @@ static void member_history(struct kw_json *json, const struct kw_incident *incid
 	kw_json_end_object(json);
 }
 
+/* Hundredths of a percent as the kernel writes them: canonical JSON of ours has no fractions. */
+static void member_average(struct kw_json *json, const char *key, uint32_t hundredths)
+{
+	char text[16];
+
+	(void)snprintf(text, sizeof(text), "%u.%02u", hundredths / 100, hundredths % 100);
+	kw_json_member_string(json, key, text);
+}
+
+static void member_pressure(struct kw_json *json, const char *key,
+			    const struct kw_pressure *pressure)
+{
+	kw_json_key(json, key);
+	kw_json_object(json);
+	member_average(json, "fullAvg10", pressure->full_avg10);
+	kw_json_member_u64(json, "fullUsec", pressure->full_usec);
+	member_average(json, "someAvg10", pressure->some_avg10);
+	kw_json_member_u64(json, "someUsec", pressure->some_usec);
+	kw_json_end_object(json);
+}
+
+/* How the limit owner stood when the first record was read. */
+static void member_context(struct kw_json *json, const struct kw_incident *incident)
+{
+	const struct kw_cgroup_context *context = &incident->context;
+
+	if (!incident->context_known || !context->known)
+		return;
+	kw_json_key(json, "context");
+	kw_json_object(json);
+	kw_json_member_u64(json, "bootNs", context->boot_ns);
+	if (context->known & KW_CONTEXT_CPU_PRESSURE)
+		member_pressure(json, "cpuPressure", &context->cpu_pressure);
+	if (context->known & KW_CONTEXT_MEMORY_PEAK)
+		kw_json_member_u64(json, "memoryPeakBytes", context->memory_peak_bytes);
+	if (context->known & KW_CONTEXT_MEMORY_PRESSURE)
+		member_pressure(json, "memoryPressure", &context->memory_pressure);
+	if (context->known & KW_CONTEXT_SWAP_CURRENT)
+		kw_json_member_u64(json, "swapBytes", context->swap_current_bytes);
+	if (context->known & KW_CONTEXT_SWAP_PEAK)
+		kw_json_member_u64(json, "swapPeakBytes", context->swap_peak_bytes);
+	kw_json_end_object(json);
+}
+
 static void member_verdict(struct kw_json *json, const struct kw_incident *incident)
 {
 	kw_json_key(json, "verdict");
@@ -151,6 +195,7 @@ static void incident_members(struct kw_json *json, const struct kw_finding *find
 	if (owner_known)
 		kw_json_member_string(json, "constraint",
 				      kw_event_constraint_name(incident->oom.constraint));
+	member_context(json, incident);
 	member_counters(json, incident);
 	kw_json_member_nonzero(json, "endBootNs", incident->end_boot_ns);
 	if (owner_known)

@@ -189,6 +189,14 @@ void kw_attribute_observation(struct kw_attribute *attribute,
 		identify(attribute, &observation->high->high.owner, &ret_attributed->owner);
 		set_cell_of(attribute, &ret_attributed->victim, ret_attributed);
 		break;
+	case KW_OBSERVATION_USERSPACE_KILL:
+		identify(attribute, &observation->userspace_kill->victim_cgroup,
+			 &ret_attributed->victim);
+		identify(attribute, &observation->userspace_kill->killer_cgroup,
+			 &ret_attributed->trigger);
+		kw_containers_name(attribute->containers, &ret_attributed->victim);
+		set_cell_of(attribute, &ret_attributed->victim, ret_attributed);
+		break;
 	case KW_OBSERVATION_READING:
 		set_cell(ret_attributed, cell_of_path(attribute, observation->reading->cgroup));
 		break;

@@ -208,8 +208,9 @@ enum kw_observation_kind {
 	KW_OBSERVATION_THROTTLE, /* record.throttle, or its end as the kernel's map has it */
 	KW_OBSERVATION_PIDS,	 /* record.pids, told filled in */
 	KW_OBSERVATION_COUNTS, /* counts: a cgroup was seen first, its counters moved, or it is gone */
-	KW_OBSERVATION_HIGH,	  /* record.high, or its end as the kernel's map has it */
-	KW_OBSERVATION_LIFECYCLE, /* record.lifecycle: a cgroup was made, removed … */
+	KW_OBSERVATION_HIGH,	       /* record.high, or its end as the kernel's map has it */
+	KW_OBSERVATION_LIFECYCLE,      /* record.lifecycle: a cgroup was made, removed … */
+	KW_OBSERVATION_USERSPACE_KILL, /* record.userspace_kill */
 	KW_OBSERVATION_KIND_COUNT_
 };
 
@@ -246,6 +247,7 @@ struct kw_observation {
 		const struct kw_record_pids *pids;
 		const struct kw_record_high *high;
 		const struct kw_record_lifecycle *lifecycle;
+		const struct kw_record_userspace_kill *userspace_kill;
 		const struct kw_lost *lost;
 		const struct kw_reading *reading;
 		const struct kw_gate_message *guest;
@@ -329,6 +331,11 @@ int kw_sweep_turn(struct kw_sweep *sweep, kw_observation_fn callback, void *cont
  * looked at in the next kw_sweep_notified(). */
 void kw_sweep_appeared(struct kw_sweep *sweep, const char *path);
 void kw_sweep_went(struct kw_sweep *sweep, const char *path);
+/* lifecycle.c: the same by a record of the programs; what is not of the unified hierarchy, or not said with its
+ * whole path, is left to the next walk. */
+void kw_sweep_lifecycle(struct kw_sweep *sweep, const struct kw_record_lifecycle *record);
+/* Whether kw_sweep_notified() has something to look at though inotify may not have. */
+bool kw_sweep_waits(const struct kw_sweep *sweep);
 
 /* How it goes; counts since the start unless they say "now". */
 struct kw_sweep_totals {
@@ -456,9 +463,16 @@ struct kw_hook_cost {
 	uint64_t run_time_ns;
 };
 
+#define KW_HOOK_COSTS_MAX 18 /* programs that can be attached at once */
+
 /* One entry per attached program; at most max. Returns how many there are, or -errno: -EPERM for programs
- * that were taken over, unless the caller has CAP_SYS_ADMIN (a program is found by its id). */
+ * that were taken over from a build which did not pin them, where the daemon was not started with
+ * CAP_SYS_ADMIN (then a program is found by its id). */
 int kw_hooks_costs(const struct kw_hooks *hooks, struct kw_hook_cost *ret_costs, size_t max);
+
+/* Whether kernel.bpf_stats_enabled is set. 1, 0 or -errno; of kw_hooks_enable_stats(), by whomever, the sysctl
+ * does not know (kernel/bpf/syscall.c, bpf_stats_handler(), 6.1 to 6.18). */
+int kw_hooks_stats_enabled(void);
 
 /* Has the kernel count run times as long as the descriptor returned is open; a few ns per run of every
  * BPF program of the host. Or -errno. */
@@ -481,6 +495,10 @@ int kw_hooks_consume(struct kw_hooks *hooks, unsigned int limit, kw_observation_
 
 /* Whether a hook is attached that records this kind. */
 bool kw_hooks_see(const struct kw_hooks *hooks, enum kw_record_kind kind);
+
+/* killers.c: kills by processes in these cgroups (64-bit kernfs ids, at most KW_KILLERS_MAX) are recorded
+ * from now on, and by no others. 0; -EOPNOTSUPP: nothing is hooked that would; or -errno. */
+int kw_hooks_set_killers(struct kw_hooks *hooks, const uint64_t *ids, size_t count) kw_must_check;
 
 /* bulk.c: consumes at most limit records of the bulk ring, whose writers wake nobody, so call it a few
  * times a second; when it is empty, finds the episodes of throttling that are over and ends them, and the
@@ -533,6 +551,14 @@ int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const cha
 /* The same with a listening AF_UNIX stream socket that somebody else has bound. fd: borrowed, a copy is
  * kept; its file is not unlinked. 0; -EINVAL: it is none, or handle has one; -errno. */
 int kw_gatelink_listen_fd(struct kw_gatelink *link, uint32_t handle, int fd) kw_must_check;
+/* The same with the socket that a former daemon has bound for base, as inode: it is ours, and its file is
+ * unlinked when it is forgotten. -ENOENT: another file stands there now. */
+int kw_gatelink_listen_kept(struct kw_gatelink *link, uint32_t handle, const char *base,
+			    uint64_t inode, int fd) kw_must_check;
+/* The descriptor of the socket that was bound for handle, borrowed, and its file's inode; -1: none was. */
+int kw_gatelink_listener(const struct kw_gatelink *link, uint32_t handle, uint64_t *ret_inode);
+/* That of the AF_VSOCK listener; -1: there is none. */
+int kw_gatelink_vsock_listener(const struct kw_gatelink *link);
 /* Listens on AF_VSOCK, port KW_GUEST_PORT, for all cells, unless it does already; fd: such a listener,
  * borrowed; -1: one is bound. 0; -EAFNOSUPPORT: there is no AF_VSOCK here; -EADDRINUSE; -EINVAL; -errno. */
 int kw_gatelink_listen_vsock(struct kw_gatelink *link, int fd) kw_must_check;

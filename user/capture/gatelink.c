@@ -221,6 +221,38 @@ int kw_gatelink_listen_unix(struct kw_gatelink *link, uint32_t handle, const cha
 	return 0;
 }
 
+int kw_gatelink_listen_kept(struct kw_gatelink *link, uint32_t handle, const char *base,
+			    uint64_t inode, int fd)
+{
+	struct kw_gatesocket_file file;
+	struct listener *listener;
+	int r;
+
+	r = kw_gatesocket_find(base, inode, &file);
+	if (r == 0)
+		r = kw_gatelink_listen_fd(link, handle, fd);
+	if (r < 0)
+		return r;
+	listener = find_listener(link, handle);
+	listener->file = file;
+	return 0;
+}
+
+int kw_gatelink_listener(const struct kw_gatelink *link, uint32_t handle, uint64_t *ret_inode)
+{
+	const struct listener *listener = find_listener(link, handle);
+
+	if (!listener || listener->fd < 0 || !listener->file.path[0])
+		return -1;
+	*ret_inode = listener->file.inode;
+	return listener->fd;
+}
+
+int kw_gatelink_vsock_listener(const struct kw_gatelink *link)
+{
+	return link->vsock_fd;
+}
+
 int kw_gatelink_listen_fd(struct kw_gatelink *link, uint32_t handle, int fd)
 {
 	struct listener *listener;

@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * Listening sockets for guests. The directory of a jailed hypervisor's socket may belong to the jail,
- * so what stands there is hostile: the directory is opened once, without following a link anywhere
- * (openat2(2), RESOLVE_NO_SYMLINKS), and everything after that happens below its descriptor. An owner
+ * so what stands there is hostile: the directory is opened once, without following a link anywhere,
+ * and everything after that happens below its descriptor. An owner
  * other than ourselves is set on the inode that bind() has made, not on whatever has its name by then.
  * Sockets: unix(7), vsock(7).
  */
@@ -10,12 +10,10 @@
 
 #include <errno.h>
 #include <fcntl.h>
-#include <linux/openat2.h>
 #include <linux/vm_sockets.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
-#include <sys/syscall.h>
 
 #include <kwitness/names.h>
 
@@ -33,22 +31,43 @@ struct place {
 	const char *name; /* borrowed */
 };
 
-/* Opens the directory of path. 0; -ELOOP: there is a link in it; -errno. */
+/* One directory further. 0; -ELOOP: name is a link; -errno. fd becomes that of the next. */
+static int enter(int *fd, const char *name)
+{
+	int next = openat(*fd, name, O_PATH | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	struct stat status;
+	int error = errno;
+
+	if (next < 0)
+		return error == ENOTDIR && fstatat(*fd, name, &status, AT_SYMLINK_NOFOLLOW) == 0 &&
+				       S_ISLNK(status.st_mode)
+			       ? -ELOOP
+			       : -error;
+	(void)close(*fd);
+	*fd = next;
+	return 0;
+}
+
+/* Opens the directory of path. 0; -ELOOP: there is a link in it; -errno. Step by step: openat2(2) would do it at
+ * once, but systemd refuses that to services that may not make setuid files (RestrictSUIDSGID=). */
 static int open_place(const char *path, struct place *ret_place)
 {
-	struct open_how how = { .flags = O_PATH | O_DIRECTORY | O_CLOEXEC,
-				.resolve = RESOLVE_NO_SYMLINKS };
-	char directory[sizeof(((struct sockaddr_un *)NULL)->sun_path)];
+	char directory[sizeof(((struct sockaddr_un *)NULL)->sun_path)], *rest = NULL;
 	const char *slash = strrchr(path, '/');
 	size_t length = (size_t)(slash - path);
-	long fd;
+	cleanup_close int fd = open("/", O_PATH | O_DIRECTORY | O_CLOEXEC);
+	int r = 0;
 
-	memcpy(directory, path, length);
-	directory[length] = '\0';
-	fd = syscall(SYS_openat2, AT_FDCWD, length == 0 ? "/" : directory, &how, sizeof(how));
 	if (fd < 0)
 		return -errno;
-	ret_place->directory_fd = (int)fd;
+	memcpy(directory, path, length);
+	directory[length] = '\0';
+	for (char *name = strtok_r(directory, "/", &rest); name && r == 0;
+	     name = strtok_r(NULL, "/", &rest))
+		r = enter(&fd, name);
+	if (r < 0)
+		return r;
+	ret_place->directory_fd = take_fd(fd);
 	ret_place->name = slash + 1;
 	return 0;
 }
@@ -137,23 +156,48 @@ static int give(const struct place *place, const struct kw_socket_access *access
 	return chmod(link, access->mode) < 0 ? -errno : 0;
 }
 
+static int path_of(const char *base, struct kw_gatesocket_file *file)
+{
+	int length = snprintf(file->path, sizeof(file->path), "%s%s", base, KW_GUEST_SOCKET_SUFFIX);
+
+	if (base[0] != '/')
+		return -EINVAL;
+	return length < 0 || (size_t)length >= sizeof(file->path) ? -ENAMETOOLONG : 0;
+}
+
+int kw_gatesocket_find(const char *base, uint64_t inode, struct kw_gatesocket_file *ret_file)
+{
+	cleanup(place_close) struct place place = { .directory_fd = -1, .name = "" };
+	struct kw_gatesocket_file file = { .inode = inode };
+	struct stat status;
+	int r = path_of(base, &file);
+
+	if (r == 0)
+		r = open_place(file.path, &place);
+	if (r < 0)
+		return r;
+	if (fstatat(place.directory_fd, place.name, &status, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	if (!S_ISSOCK(status.st_mode) || status.st_ino != inode)
+		return -ENOENT;
+	file.device = status.st_dev;
+	*ret_file = file;
+	return 0;
+}
+
 int kw_gatesocket_bind_unix(const char *base, const struct kw_socket_access *access,
 			    struct kw_gatesocket_file *ret_file, int *ret_fd)
 {
 	cleanup_close int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	cleanup(place_close) struct place place = { .directory_fd = -1, .name = "" };
 	struct kw_gatesocket_file file = { .inode = 0 };
-	int length;
 	int r;
 
 	if (fd < 0)
 		return -errno;
-	length = snprintf(file.path, sizeof(file.path), "%s%s", base, KW_GUEST_SOCKET_SUFFIX);
-	if (base[0] != '/')
-		return -EINVAL;
-	if (length < 0 || (size_t)length >= sizeof(file.path))
-		return -ENAMETOOLONG;
-	r = open_place(file.path, &place);
+	r = path_of(base, &file);
+	if (r == 0)
+		r = open_place(file.path, &place);
 	if (r < 0)
 		return r;
 	/* The file that bind() makes gets the socket's own mode (net/unix/af_unix.c,

@@ -21,6 +21,10 @@ struct kw_gatesocket_file {
  * kw_gatelink_listen_unix(). */
 int kw_gatesocket_bind_unix(const char *base, const struct kw_socket_access *access,
 			    struct kw_gatesocket_file *ret_file, int *ret_fd) kw_must_check;
+/* Finds the file of a socket that a former process has bound for base: it is still this inode. 0; -ENOENT: it
+ * is gone or another; errors as of kw_gatesocket_bind_unix(). */
+int kw_gatesocket_find(const char *base, uint64_t inode, struct kw_gatesocket_file *ret_file)
+	kw_must_check;
 /* Unlinks the file, if it is still the one that was bound. */
 void kw_gatesocket_unlink(const struct kw_gatesocket_file *file);
 /* Listens on AF_VSOCK, port KW_GUEST_PORT, any CID. 0, -EAFNOSUPPORT, -EADDRINUSE, -errno. */

@@ -24,6 +24,7 @@ static const char *const group_names[KW_GROUP_COUNT_] = {
 	[KW_GROUP_HIGH] = "mem_cgroup_handle_over_high",
 	[KW_GROUP_MARK_VICTIM] = "mark_victim",
 	[KW_GROUP_LIFECYCLE] = "cgroup_mkdir",
+	[KW_GROUP_SIGNAL] = "signal_generate",
 };
 
 const char *kw_hooks_group_name(enum kw_hook_group group)
@@ -75,6 +76,7 @@ static int borrow_maps(struct kw_hooks *hooks)
 	hooks->maps.highs = dup_map(hooks, "highs");
 	hooks->maps.highs_told = dup_map(hooks, "highs_told");
 	hooks->maps.lifecycle = dup_map(hooks, "lifecycle");
+	hooks->maps.killers = dup_map(hooks, "killers");
 	return kw_pins_has_all_maps(&hooks->maps) ? 0 : -ENOMEM;
 }
 
@@ -266,6 +268,7 @@ int kw_hooks_open(const struct kw_hooks_options *options, struct kw_hooks **ret_
 	r = open_rings(hooks);
 	if (r < 0)
 		return r;
+	kw_costs_open(hooks);
 	*ret_adopted = adopted;
 	*ret_hooks = take_ptr(hooks);
 	return 0;
@@ -280,6 +283,7 @@ void kw_hooks_free(struct kw_hooks *hooks)
 	kw_ring_close(&hooks->lifecycle);
 	kw_ring_close(&hooks->previous);
 	kw_handover_free(hooks);
+	kw_costs_close(&hooks->costs);
 	kw_pins_close_maps(&hooks->previous_maps);
 	kw_load_free(&hooks->loaded, hooks->is_pinned);
 	kw_pins_close_maps(&hooks->maps);
@@ -320,6 +324,7 @@ bool kw_hooks_see(const struct kw_hooks *hooks, enum kw_record_kind kind)
 		[KW_RECORD_PIDS] = KW_GROUP_PIDS,
 		[KW_RECORD_HIGH] = KW_GROUP_HIGH,
 		[KW_RECORD_LIFECYCLE] = KW_GROUP_LIFECYCLE,
+		[KW_RECORD_USERSPACE_KILL] = KW_GROUP_SIGNAL,
 	};
 
 	return kind > 0 && kind < KW_RECORD_KIND_COUNT_ &&

@@ -7,7 +7,17 @@
 #include "user/capture/ring.h"
 
 /* pins (twice), mark_victim, cgroup_mkdir, and five groups in two tiers. */
-#define KW_ATTEMPTS_MAX 14
+#define KW_ATTEMPTS_MAX 16
+
+/* The attached programs, held open to be asked what they cost. */
+struct kw_costs {
+	struct {
+		const char *name; /* static */
+		int fd;
+	} programs[KW_LOAD_LINKS_MAX];
+	size_t count;
+	int error; /* negative errno: one could not be opened */
+};
 
 struct kw_hooks {
 	const struct kw_clock *clock;
@@ -28,6 +38,7 @@ struct kw_hooks {
 	int pin_fd; /* the lock; -1: not pinned */
 	bool is_pinned;
 	int recording_fd; /* -1: none; not owned */
+	struct kw_costs costs;
 	struct kw_hook_attempt attempts[KW_ATTEMPTS_MAX];
 	size_t attempt_count;
 };
@@ -55,6 +66,12 @@ void kw_hooks_pin(struct kw_hooks *hooks);
 /* bulk.c: ends every episode of throttling that the programs being replaced have begun, and tells what
  * their bulk ring and their refusals have left. 0 or the callback's error. */
 int kw_bulk_finish_previous(struct kw_drain_turn *turn);
+
+/* ---- costs.c ---- */
+
+/* Opens the attached programs: when hooks are opened, for what was taken over may not be had later. */
+void kw_costs_open(struct kw_hooks *hooks);
+void kw_costs_close(struct kw_costs *costs);
 
 /* ---- losses.c ---- */
 

@@ -38,6 +38,7 @@ static const struct program {
 	{ "raw_tp_cgroup_rename", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
 	{ "raw_tp_cgroup_populated", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
 	{ "raw_tp_cgroup_mkdir", KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, NULL },
+	{ "raw_tp_signal_generate", KW_GROUP_SIGNAL, KW_TIER_TRACEPOINT, NULL },
 	{ "raw_tp_mark_victim", KW_GROUP_MARK_VICTIM, KW_TIER_TRACEPOINT, NULL },
 	{ "fexit_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY, NULL },
 	{ "fentry_oom_kill_one", KW_GROUP_OOM_KILL_ONE, KW_TIER_FENTRY, NULL },
@@ -169,6 +170,8 @@ static int attach(struct kw_loaded *loaded, const struct kw_combination *combina
 
 		if (!is_wanted(combination, &programs[i]))
 			continue;
+		if (loaded->link_count == kw_array_size(loaded->links))
+			return -E2BIG;
 		program = bpf_object__find_program_by_name(loaded->skeleton->obj, programs[i].name);
 		link = program ? attach_one(program, &programs[i]) : NULL;
 		if (!link)
@@ -222,6 +225,7 @@ static const struct kw_combination mark_victim_only = {
 			[0 ... KW_GROUP_MARK_VICTIM - 1] = KW_TIER_FILES,
 			[KW_GROUP_MARK_VICTIM] = KW_TIER_TRACEPOINT,
 			[KW_GROUP_LIFECYCLE] = KW_TIER_FILES,
+			[KW_GROUP_SIGNAL] = KW_TIER_FILES,
 		},
 };
 
@@ -232,6 +236,7 @@ static const struct kw_combination tracepoints = {
 			[0 ... KW_GROUP_MARK_VICTIM - 1] = KW_TIER_FILES,
 			[KW_GROUP_MARK_VICTIM] = KW_TIER_TRACEPOINT,
 			[KW_GROUP_LIFECYCLE] = KW_TIER_TRACEPOINT,
+			[KW_GROUP_SIGNAL] = KW_TIER_TRACEPOINT,
 		},
 };
 
@@ -288,6 +293,7 @@ static int load_by_group(const struct attempt *attempt, struct kw_loaded *ret_lo
 
 	r = load(attempt->options, &tracepoints, &least);
 	attempt->note(attempt->context, KW_GROUP_LIFECYCLE, KW_TIER_TRACEPOINT, r);
+	attempt->note(attempt->context, KW_GROUP_SIGNAL, KW_TIER_TRACEPOINT, r);
 	if (r < 0) {
 		sure = mark_victim_only;
 		r = load(attempt->options, &sure, &least);

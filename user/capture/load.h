@@ -14,9 +14,9 @@
 struct bpf_object;
 struct kwitness;
 
-/* Three groups with two programs each, throttling with four, lifecycle with five, one for pids.max, and
- * mark_victim. */
-#define KW_LOAD_LINKS_MAX 17
+/* Three groups with two programs each, throttling with four, lifecycle with five, one for pids.max,
+ * one for signals, and mark_victim. */
+#define KW_LOAD_LINKS_MAX KW_HOOK_COSTS_MAX
 
 /* A tier per group; KW_TIER_FILES: not hooked. */
 struct kw_combination {

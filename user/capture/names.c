@@ -24,6 +24,7 @@ static const char *const hook_names[KW_HOOK_COUNT_] = {
 	[KW_HOOK_KPROBE_PIDS] = "kretprobe/pids_can_fork",
 	[KW_HOOK_FENTRY_HIGH] = "fentry/mem_cgroup_handle_over_high",
 	[KW_HOOK_RAW_TP_CGROUP] = "raw_tp/cgroup_mkdir",
+	[KW_HOOK_RAW_TP_SIGNAL] = "raw_tp/signal_generate",
 	[KW_HOOK_KPROBE_HIGH] = "kprobe/mem_cgroup_handle_over_high",
 };
 

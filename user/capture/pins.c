@@ -41,6 +41,7 @@ void kw_pins_close_maps(struct kw_pins_maps *maps)
 	kw_cleanup_close_fd(&maps->highs);
 	kw_cleanup_close_fd(&maps->highs_told);
 	kw_cleanup_close_fd(&maps->lifecycle);
+	kw_cleanup_close_fd(&maps->killers);
 	*maps = KW_PINS_MAPS_NONE;
 }
 
@@ -50,7 +51,8 @@ bool kw_pins_has_all_maps(const struct kw_pins_maps *maps)
 	       maps->counts >= 0 && maps->bulk >= 0 && maps->throttles >= 0 &&
 	       maps->throttles_told >= 0 && maps->refusals >= 0 && maps->refusals_told >= 0 &&
 	       maps->cgroup_losses >= 0 && maps->cgroup_losses_told >= 0 && maps->reader >= 0 &&
-	       maps->highs >= 0 && maps->highs_told >= 0 && maps->lifecycle >= 0;
+	       maps->highs >= 0 && maps->highs_told >= 0 && maps->lifecycle >= 0 &&
+	       maps->killers >= 0;
 }
 
 static int pin_name(const char *path, const char *prefix, const char *name, char *ret_name,
@@ -156,6 +158,7 @@ int kw_pins_read(const char *path, struct kw_pins_maps *ret_maps, struct kw_pin_
 	maps.highs = open_pin(path, "", "highs");
 	maps.highs_told = open_pin(path, "", "highs_told");
 	maps.lifecycle = open_pin(path, "", "lifecycle");
+	maps.killers = open_pin(path, "", "killers");
 	if (maps.evidence < 0 || maps.losses < 0 || maps.losses_told < 0 || maps.counts < 0)
 		return -ENOENT;
 	*ret_maps = maps;
@@ -169,6 +172,43 @@ bool kw_pins_has_link(const char *path, const char *program)
 	cleanup_close int fd = open_pin(path, "link_", program);
 
 	return fd >= 0;
+}
+
+int kw_pins_open_program(const char *path, const char *name)
+{
+	cleanup_close int link = -1;
+	struct bpf_link_info info = {};
+	uint32_t info_bytes = sizeof(info);
+	int fd = open_pin(path, "prog_", name);
+
+	if (fd != -ENOENT)
+		return fd;
+	link = open_pin(path, "link_", name);
+	if (link < 0)
+		return link;
+	if (bpf_obj_get_info_by_fd(link, &info, &info_bytes) < 0)
+		return -errno;
+	fd = bpf_prog_get_fd_by_id(info.prog_id);
+	return fd < 0 ? -errno : fd;
+}
+
+static int pin_programs(const char *path, struct bpf_object *object,
+			const struct kw_pins_link *links, size_t count)
+{
+	char pin[KW_PATH_MAX];
+	int r;
+
+	for (size_t i = 0; i < count; i++) {
+		struct bpf_program *program =
+			bpf_object__find_program_by_name(object, links[i].name);
+
+		r = program ? pin_name(path, "prog_", links[i].name, pin, sizeof(pin)) : -ENOENT;
+		if (r < 0)
+			return r;
+		if (bpf_obj_pin(bpf_program__fd(program), pin) < 0)
+			return -errno;
+	}
+	return 0;
 }
 
 static int pin_links(const char *path, const struct kw_pins_link *links, size_t count)
@@ -216,6 +256,8 @@ int kw_pins_save(const char *path, struct bpf_object *object, const struct kw_pi
 {
 	int r = pin_links(path, links, count);
 
+	if (r == 0)
+		r = pin_programs(path, object, links, count);
 	if (r == 0)
 		r = pin_maps(path, object);
 	if (r < 0)

@@ -4,7 +4,8 @@
  * Pinned programs and maps below one directory of a bpffs (private to the room).
  *
  * Pinned, the programs go on recording while no daemon runs, and the ring keeps what they recorded.
- * A map's pin has its own name, a link's is "link_" and its program's name, and "meta" is pinned last:
+ * A map's pin has its own name, a link's is "link_" and its program's name, that
+ * program's "prog_" and its name (so that it can be asked what it cost by who may not look it up by id), and "meta" is pinned last:
  * pins with a fitting meta are complete, all others are leftovers. The directory is locked (flock) by
  * the daemon that uses it, so that two cannot share out one ring between them.
  */
@@ -42,9 +43,10 @@ struct kw_pins_maps {
 	int highs;
 	int highs_told;
 	int lifecycle;
+	int killers;
 };
 #define KW_PINS_MAPS_NONE                                                                          \
-	((struct kw_pins_maps){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 })
+	((struct kw_pins_maps){ -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1, -1 })
 
 bool kw_pins_has_all_maps(const struct kw_pins_maps *maps);
 
@@ -62,7 +64,11 @@ int kw_pins_read(const char *path, struct kw_pins_maps *ret_maps, struct kw_pin_
 /* Whether path has the link of this program. */
 bool kw_pins_has_link(const char *path, const char *program);
 
-/* Pins all maps of object and the links, then meta. On failure nothing of it stays. 0 or -errno. */
+/* A program that was pinned here. Returns a descriptor; of a build that pinned links alone, found by its
+ * id, which takes CAP_SYS_ADMIN: else -EPERM; or -errno. */
+int kw_pins_open_program(const char *path, const char *name);
+
+/* Pins all maps of object, the links and their programs, then meta. On failure nothing of it stays. 0 or -errno. */
 int kw_pins_save(const char *path, struct bpf_object *object, const struct kw_pins_link *links,
 		 size_t count) kw_must_check;
 

@@ -227,6 +227,15 @@ static bool is_lifecycle(const void *data)
 	return record->cgroup.flags & KW_CGROUP_KNOWN && is_cgroup(&record->cgroup);
 }
 
+static bool is_userspace_kill(const void *data)
+{
+	const struct kw_record_userspace_kill *record = data;
+
+	return is_comm(record->killer.comm) && is_victim(&record->victim) &&
+	       is_memcg(&record->memory) && is_cgroup(&record->killer_cgroup) &&
+	       is_cgroup(&record->victim_cgroup);
+}
+
 static const struct {
 	enum kw_observation_kind observation;
 	uint32_t size;
@@ -276,6 +285,13 @@ static const struct {
 			.hooks = 1U << KW_HOOK_RAW_TP_CGROUP,
 			.is_sound = is_lifecycle,
 		},
+	[KW_RECORD_USERSPACE_KILL] =
+		{
+			.observation = KW_OBSERVATION_USERSPACE_KILL,
+			.size = sizeof(struct kw_record_userspace_kill),
+			.hooks = 1U << KW_HOOK_RAW_TP_SIGNAL,
+			.is_sound = is_userspace_kill,
+		},
 };
 
 /* data need not be aligned for the header; a ring record always is (8 bytes). */
@@ -316,6 +332,8 @@ int kw_record_decode(const void *data, size_t length, struct kw_observation *ret
 		observation.pids = data;
 	else if (observation.kind == KW_OBSERVATION_HIGH)
 		observation.high = data;
+	else if (observation.kind == KW_OBSERVATION_USERSPACE_KILL)
+		observation.userspace_kill = data;
 	else
 		observation.lifecycle = data;
 	*ret_observation = observation;

@@ -34,7 +34,7 @@ static void append_attempt(struct kw_bytes *text, const struct kw_hook_attempt *
 
 static void append_programs(struct kw_bytes *text, const struct kw_hooks *hooks)
 {
-	struct kw_hook_cost costs[KW_LOAD_LINKS_MAX];
+	struct kw_hook_cost costs[KW_HOOK_COSTS_MAX];
 	int count = kw_hooks_costs(hooks, costs, kw_array_size(costs));
 
 	kw_bytes_append_string(text, ",\"programs\":[");

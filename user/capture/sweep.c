@@ -384,6 +384,11 @@ void kw_sweep_went(struct kw_sweep *sweep, const char *path)
 		kw_sweep_hurry(sweep, swept, 0, true);
 }
 
+bool kw_sweep_waits(const struct kw_sweep *sweep)
+{
+	return !TAILQ_EMPTY(&sweep->urgent);
+}
+
 void kw_sweep_totals(const struct kw_sweep *sweep, struct kw_sweep_totals *ret_totals)
 {
 	*ret_totals = sweep->totals;

@@ -23,7 +23,8 @@
 static const char help[] =
 	"usage: kwitness cells [--cells DIR] list [--json]\n"
 	"       kwitness cells [--cells DIR] add --cell ID --run ID [--spec-hash HASH]\n"
-	"                      [--cgroup PATH] [--vsock-uds BASE | --vsock-cid N]\n"
+	"                      [--cgroup PATH] [--vsock-cid N] [--vsock-uds BASE]\n"
+	"                      [--vsock-uds-uid UID] [--vsock-uds-gid GID]\n"
 	"                      [--silence SECONDS] [--kernel shared|own]\n"
 	"       kwitness cells [--cells DIR] remove ID\n"
 	"\n"
@@ -36,6 +37,8 @@ static const char help[] =
 	"  --spec-hash HASH  hash of the signed specification\n"
 	"  --cgroup PATH     cgroup of the cell, below the root or absolute\n"
 	"  --vsock-uds BASE  kwitnessd listens on BASE" KW_GUEST_SOCKET_SUFFIX "\n"
+	"  --vsock-uds-uid N owner of that socket, when not the daemon's settings\n"
+	"  --vsock-uds-gid N its group, likewise\n"
 	"  --vsock-cid N     the guest's CID, from 3\n"
 	"  --silence SECONDS its window of silence, when not the daemon's\n"
 	"  --kernel WHOSE    shared: the host's (a container); own: its own (a VM)\n"
@@ -49,6 +52,8 @@ enum {
 	OPTION_HASH,
 	OPTION_CGROUP,
 	OPTION_UDS,
+	OPTION_UDS_UID,
+	OPTION_UDS_GID,
 	OPTION_CID,
 	OPTION_SILENCE,
 	OPTION_KERNEL,
@@ -64,6 +69,8 @@ static const struct option options[] = {
 	{ "spec-hash", required_argument, NULL, OPTION_HASH },
 	{ "cgroup", required_argument, NULL, OPTION_CGROUP },
 	{ "vsock-uds", required_argument, NULL, OPTION_UDS },
+	{ "vsock-uds-uid", required_argument, NULL, OPTION_UDS_UID },
+	{ "vsock-uds-gid", required_argument, NULL, OPTION_UDS_GID },
 	{ "vsock-cid", required_argument, NULL, OPTION_CID },
 	{ "silence", required_argument, NULL, OPTION_SILENCE },
 	{ "kernel", required_argument, NULL, OPTION_KERNEL },
@@ -82,6 +89,8 @@ struct request {
 	const char *spec_hash;
 	const char *cgroup;
 	const char *uds_base;
+	const char *uds_uid;
+	const char *uds_gid;
 	const char *cid;
 	const char *silence;
 	const char *kernel;
@@ -127,6 +136,12 @@ static void print_json(const struct kw_cell *cell, const char *file, const char 
 		set_string(object, "specSignatureHash", cell->spec_signature_hash);
 		set_string(object, "cgroupPath", cell->cgroup_path);
 		set_string(object, "vsockUdsBase", cell->vsock_uds_base);
+		if (cell->has_uds_uid)
+			(void)json_object_set_new(object, "vsockUdsUid",
+						  json_integer(cell->vsock_uds_uid));
+		if (cell->has_uds_gid)
+			(void)json_object_set_new(object, "vsockUdsGid",
+						  json_integer(cell->vsock_uds_gid));
 		if (cell->vsock_cid != 0)
 			(void)json_object_set_new(object, "vsockCid",
 						  json_integer(cell->vsock_cid));
@@ -205,16 +220,16 @@ static int list_cells(const struct request *request, int argc, char **argv)
 
 /* ---- add ---- */
 
-/* What is no number is refused by the parser, which says why. */
+/* What is no number is refused by the parser, which says why: no member may be below 0. */
 static void set_number(json_t *object, const char *name, const char *text)
 {
 	uint64_t number;
+	bool is_number;
 
 	if (!text)
 		return;
-	if (kw_text_parse_u64(text, strlen(text), &number) < 0 || number > INT64_MAX)
-		number = 0;
-	(void)json_object_set_new(object, name, json_integer((json_int_t)number));
+	is_number = kw_text_parse_u64(text, strlen(text), &number) == 0 && number <= INT64_MAX;
+	(void)json_object_set_new(object, name, json_integer(is_number ? (json_int_t)number : -1));
 }
 
 /* The file's text, as any supervisor would write it. */
@@ -229,6 +244,8 @@ static char *make_text(const struct request *request)
 	set_string(object, "cgroupPath", request->cgroup ? request->cgroup : "");
 	set_string(object, "vsockUdsBase", request->uds_base ? request->uds_base : "");
 	set_string(object, "kernel", request->kernel ? request->kernel : "");
+	set_number(object, "vsockUdsUid", request->uds_uid);
+	set_number(object, "vsockUdsGid", request->uds_gid);
 	set_number(object, "vsockCid", request->cid);
 	set_number(object, "silenceSeconds", request->silence);
 	text = json_dumps(object, JSON_COMPACT);
@@ -322,6 +339,12 @@ static int parse_options(int argc, char **argv, struct request *request)
 			break;
 		case OPTION_UDS:
 			request->uds_base = optarg;
+			break;
+		case OPTION_UDS_UID:
+			request->uds_uid = optarg;
+			break;
+		case OPTION_UDS_GID:
+			request->uds_gid = optarg;
 			break;
 		case OPTION_CID:
 			request->cid = optarg;

@@ -217,9 +217,27 @@ static void append_counter_kill(struct kw_bytes *out, const json_t *data)
 	kw_bytes_append_string(out, ": by its counter, no hook has told it");
 }
 
+static void append_userspace_kill(struct kw_bytes *out, const json_t *data)
+{
+	const json_t *victim = json_object_get(data, "victim");
+	const json_t *killer = json_object_get(data, "killer");
+
+	append_task(out, victim);
+	kw_bytes_append_string(out, " killed in ");
+	append_path(out, json_object_get(victim, "cgroup"));
+	kw_bytes_append_string(out, " by user space: by ");
+	append_task(out, killer);
+	kw_bytes_append_string(out, " in ");
+	append_path(out, json_object_get(killer, "cgroup"));
+}
+
 static void append_kill(struct kw_bytes *out, const json_t *data)
 {
-	if (json_object_get(data, "provenance"))
+	const char *constraint = kw_show_text(json_object_get(data, "constraint"));
+
+	if (constraint && strcmp(constraint, KW_CONSTRAINT_USERSPACE) == 0)
+		append_userspace_kill(out, data);
+	else if (json_object_get(data, "provenance"))
 		append_counter_kill(out, data);
 	else
 		append_oom_kill(out, data);

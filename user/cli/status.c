@@ -82,6 +82,43 @@ static void append_hooks(struct kw_bytes *out, const json_t *hooks)
 	kw_bytes_append_string(out, any ? "\n" : "none\n");
 }
 
+/* Programs that have run, and whether their runs are counted now. */
+static void append_cost(struct kw_bytes *out, const json_t *cost)
+{
+	const char *statistics = kw_show_text(json_object_get(cost, "statistics"));
+	const json_t *programs = json_object_get(cost, "programs"), *program;
+	const char *lead = "  cost      ";
+	size_t i;
+
+	if (!statistics)
+		return; /* a daemon that does not say */
+	json_array_foreach(programs, i, program)
+	{
+		const char *name = kw_show_text(json_object_get(program, "program"));
+		uint64_t runs = number_at(program, "runs");
+
+		if (!name || runs == 0)
+			continue;
+		kw_bytes_append_format(out, "%s%8" PRIu64 " runs of ", lead, runs);
+		kw_show_append(out, name);
+		kw_bytes_append_format(out, ", %" PRIu64 " ns each\n",
+				       number_at(program, "runTimeNs") / runs);
+		lead = "            ";
+	}
+	if (!json_is_array(programs))
+		kw_bytes_append_format(out, "%sthe programs that were taken over cannot be asked\n",
+				       lead);
+	else if (strcmp(statistics, "off") == 0)
+		kw_bytes_append_format(
+			out,
+			"%snot counted now: kernel.bpf_stats_enabled is 0 (sysctl sets it to 1, or kwitnessd --bpf-stats)\n",
+			lead);
+	else if (strcmp(statistics, "on") != 0)
+		kw_bytes_append_format(out, "%swhether it is counted now cannot be told\n", lead);
+	else if (lead[2] == 'c')
+		kw_bytes_append_format(out, "%sno program has run since it is counted\n", lead);
+}
+
 static void append_events(struct kw_bytes *out, const json_t *events, bool utc)
 {
 	const char *name;
@@ -150,6 +187,7 @@ static void append_all(struct kw_bytes *out, const json_t *status, bool utc)
 	kw_show_append(out, tier ? tier : "?");
 	kw_bytes_append_char(out, '\n');
 	append_hooks(out, json_object_get(status, "hooks"));
+	append_cost(out, json_object_get(status, "cost"));
 	append_events(out, json_object_get(status, "events"), utc);
 	append_account(out, json_object_get(status, "account"));
 	append_ledger(out, json_object_get(status, "ledger"));

@@ -20,6 +20,7 @@ int kw_bulk_turn(struct kw_daemon *daemon)
 			       &daemon->pipeline);
 	if (r < 0 && daemon->pipeline.blocked == 0)
 		(void)kw_log_error(r, "cannot read the bulk ring");
+	kw_sweeper_wake(daemon); /* the records of cgroups that came and went were said to it */
 	return r < 0 ? 0 : r;
 }
 

@@ -25,6 +25,45 @@ static void refuse(struct kw_daemon *daemon, const struct kw_cell *cell, int err
 	kw_pipeline_refuse_cell(&daemon->pipeline, cell->cell_id, words);
 }
 
+/* The socket that a former daemon had bound and the manager has kept, if its file is still there. */
+static int hear_kept(struct kw_daemon *daemon, const struct kw_cell *cell)
+{
+	uint64_t inode;
+	int fd = kw_activation_find_kept(&daemon->activation, cell->cell_id, &inode);
+	int r = -ENOENT;
+
+	if (fd >= 0)
+		r = kw_gatelink_listen_kept(daemon->gate, cell->handle, cell->vsock_uds_base, inode,
+					    fd);
+	if (fd >= 0 && r < 0)
+		kw_activation_unkeep_cell(cell->cell_id, inode);
+	return r;
+}
+
+static int hear_bound(struct kw_daemon *daemon, const struct kw_cell *cell,
+		      const struct kw_socket_access *access)
+{
+	int r = hear_kept(daemon, cell);
+	uint64_t inode;
+	int fd;
+
+	if (r == 0)
+		return 0;
+	r = kw_gatelink_listen_unix(daemon->gate, cell->handle, cell->vsock_uds_base, access);
+	fd = r == 0 ? kw_gatelink_listener(daemon->gate, cell->handle, &inode) : -1;
+	if (fd >= 0)
+		kw_activation_keep_cell(cell->cell_id, inode, fd);
+	return r;
+}
+
+static void unhear(struct kw_daemon *daemon, const struct kw_cell *cell)
+{
+	uint64_t inode;
+
+	if (kw_gatelink_listener(daemon->gate, cell->handle, &inode) >= 0)
+		kw_activation_unkeep_cell(cell->cell_id, inode);
+}
+
 static void hear_unix(struct kw_daemon *daemon, const struct kw_cell *cell)
 {
 	struct kw_socket_access access = daemon->settings->socket_access;
@@ -38,8 +77,7 @@ static void hear_unix(struct kw_daemon *daemon, const struct kw_cell *cell)
 	if (fd >= 0)
 		r = kw_gatelink_listen_fd(daemon->gate, cell->handle, fd);
 	else if (cell->vsock_uds_base[0])
-		r = kw_gatelink_listen_unix(daemon->gate, cell->handle, cell->vsock_uds_base,
-					    &access);
+		r = hear_bound(daemon, cell, &access);
 	else
 		return;
 	if (r < 0)
@@ -48,7 +86,11 @@ static void hear_unix(struct kw_daemon *daemon, const struct kw_cell *cell)
 
 static void hear_vsock(struct kw_daemon *daemon, const struct kw_cell *cell)
 {
+	bool is_first = kw_gatelink_vsock_listener(daemon->gate) < 0;
 	int r = kw_gatelink_listen_vsock(daemon->gate, daemon->activation.vsock_fd);
+
+	if (r == 0 && is_first && daemon->activation.vsock_fd < 0)
+		kw_activation_keep_vsock(kw_gatelink_vsock_listener(daemon->gate));
 
 	if (r == 0)
 		r = kw_gatelink_admit(daemon->gate, cell->handle, cell->vsock_cid);
@@ -82,8 +124,25 @@ void kw_cellwatch_change(void *context, enum kw_cell_change change, const struct
 	struct kw_daemon *daemon = context;
 
 	kw_pipeline_cell(&daemon->pipeline, change, cell, file, refusal);
-	if (change == KW_CELL_ADDED)
+	if (change == KW_CELL_ADDED) {
 		hear(daemon, cell);
-	else if (change == KW_CELL_REMOVED && daemon->gate)
+	} else if (change == KW_CELL_REMOVED && daemon->gate) {
+		unhear(daemon, cell);
 		kw_gatelink_forget(daemon->gate, cell->handle);
+	}
+}
+
+static void unkeep(void *context, enum kw_cell_change change, const struct kw_cell *cell,
+		   const char *file, const char *refusal)
+{
+	(void)change, (void)file, (void)refusal;
+	unhear(context, cell);
+}
+
+void kw_cellwatch_stop(struct kw_daemon *daemon)
+{
+	if (!daemon->gate)
+		return;
+	kw_cells_each(daemon->pipeline.cells, unkeep, daemon);
+	kw_activation_unkeep_vsock();
 }

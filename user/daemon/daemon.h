@@ -31,6 +31,7 @@ struct kw_settings {
 	uint64_t poll_interval_ns;
 	char *sweep_globs; /* empty: cgroups are not polled but for registered cells */
 	uint64_t sweep_interval_ns;
+	char *killers; /* units or cgroups of memory managers, separated by blanks */
 	uint64_t settle_ns;
 	uint64_t silence_ns;
 	uint64_t segment_bytes;
@@ -83,6 +84,14 @@ void kw_activation_open(struct kw_activation *activation);
 void kw_activation_close(struct kw_activation *activation);
 /* The descriptor that was given for a cell ("cell-<cellId>"); -1: none. Borrowed. */
 int kw_activation_find(const struct kw_activation *activation, const char *cell_id);
+/* That which a former daemon has left for the cell, and the inode it was bound as; -1: none. Borrowed. */
+int kw_activation_find_kept(const struct kw_activation *activation, const char *cell_id,
+			    uint64_t *ret_inode);
+/* Has the service manager keep a socket for the next daemon, in case that this one is killed; and no more. */
+void kw_activation_keep_cell(const char *cell_id, uint64_t inode, int fd);
+void kw_activation_unkeep_cell(const char *cell_id, uint64_t inode);
+void kw_activation_keep_vsock(int fd);
+void kw_activation_unkeep_vsock(void);
 
 struct kw_daemon {
 	struct kw_settings *settings; /* the main program's; reload.c changes it */
@@ -122,6 +131,8 @@ struct kw_daemon {
 	bool sweep_said_watches; /* each declared once */
 	bool sweep_said_refused;
 	bool sweep_said_too_long;
+	uint64_t killers[KW_KILLERS_MAX]; /* cgroup ids, as the hooks were last told */
+	bool killers_known;
 	unsigned int gate_failures; /* in a row, for the back-off */
 	uint64_t gate_retry_boot_ns;
 };
@@ -188,6 +199,9 @@ void kw_reload(struct kw_daemon *daemon);
 void kw_cellwatch_change(void *context, enum kw_cell_change change, const struct kw_cell *cell,
 			 const char *file, const char *refusal);
 
+/* An orderly end: no socket is to be kept for the next daemon, because they are unlinked. */
+void kw_cellwatch_stop(struct kw_daemon *daemon);
+
 /* ---- gatekeeper.c: the gate's life ---- */
 
 int kw_gatekeeper_start(struct kw_daemon *daemon);
@@ -195,6 +209,11 @@ int kw_gatekeeper_start(struct kw_daemon *daemon);
 int kw_gatekeeper_turn(struct kw_daemon *daemon);
 /* Tries again when the back-off has passed. */
 void kw_gatekeeper_retry(struct kw_daemon *daemon);
+
+/* ---- killers.c: memory managers in user space ---- */
+
+/* Looks up where they run, and tells the hooks when that has changed. */
+void kw_killers_turn(struct kw_daemon *daemon);
 
 /* ---- bulk.c: the ring that wakes nobody ---- */
 
@@ -211,6 +230,8 @@ int kw_sweeper_open(struct kw_daemon *daemon) kw_must_check;
 int kw_sweeper_start(struct kw_daemon *daemon) kw_must_check;
 /* The ledger takes lines again, perhaps: tells what has waited. */
 void kw_sweeper_resume(struct kw_daemon *daemon);
+/* Others may have told of cgroups (kw_sweep_waits()): looks at them in the next turns. */
+void kw_sweeper_wake(struct kw_daemon *daemon);
 /* Releases the loop's sources. */
 void kw_sweeper_stop(struct kw_daemon *daemon);
 

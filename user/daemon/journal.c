@@ -20,9 +20,16 @@
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
 
+/* Messages a minute on verdicts: a guest that lies without end, or a broken account, must not flood the journal.
+ * The ledger has all of them. */
+#define VERDICTS_MAX 20U
+#define WINDOW_NS (60 * KW_NSEC_PER_SEC)
+
 struct kw_journal {
 	int fd;
 	struct sockaddr_un address;
+	uint64_t window_boot_ns; /* when it began */
+	unsigned int in_window;
 };
 
 int kw_journal_new(const char *path, struct kw_journal **ret_journal)
@@ -192,6 +199,21 @@ static void begin(struct kw_bytes *out, const char *id, int priority)
 	field(out, "SYSLOG_IDENTIFIER", "kwitnessd");
 }
 
+static void field_victim(struct kw_bytes *out, const struct kw_victim *victim,
+			 const struct kw_identity *cgroup)
+{
+	field_number(out, "KWITNESS_VICTIM_PID", victim->task.tgid);
+	field(out, "KWITNESS_VICTIM_COMM", victim->task.comm);
+	field(out, "KWITNESS_CGROUP", cgroup->path);
+	field(out, "KWITNESS_UNIT", cgroup->unit);
+	field(out, "KWITNESS_CELL", cgroup->cell_id);
+	field(out, "KWITNESS_CONTAINER_ID", cgroup->container_id);
+	field(out, "KWITNESS_CONTAINER", cgroup->container);
+	field(out, "KWITNESS_POD_UID", cgroup->pod_uid);
+	field(out, "KWITNESS_POD", cgroup->pod_name);
+	field(out, "KWITNESS_NAMESPACE", cgroup->pod_namespace);
+}
+
 static void tell_incident(const struct kw_journal *journal, const struct kw_incident *incident)
 {
 	bool is_unexplained = incident->verdict == KW_VERDICT_UNEXPLAINED;
@@ -209,20 +231,100 @@ static void tell_incident(const struct kw_journal *journal, const struct kw_inci
 	field_number(&message, "KWITNESS_KILLS", incident->kills);
 	field(&message, "KWITNESS_LIMIT_CGROUP", incident->owner.path);
 	field(&message, "KWITNESS_LIMIT_UNIT", incident->owner.unit);
-	for (uint32_t i = 0; i < incident->victim_count; i++) {
-		const struct kw_incident_victim *victim = &incident->victims[i];
+	for (uint32_t i = 0; i < incident->victim_count; i++)
+		field_victim(&message, &incident->victims[i].victim, &incident->victims[i].cgroup);
+	send_message(journal, &message);
+}
 
-		field_number(&message, "KWITNESS_VICTIM_PID", victim->victim.task.tgid);
-		field(&message, "KWITNESS_VICTIM_COMM", victim->victim.task.comm);
-		field(&message, "KWITNESS_CGROUP", victim->cgroup.path);
-		field(&message, "KWITNESS_UNIT", victim->cgroup.unit);
-		field(&message, "KWITNESS_CELL", victim->cgroup.cell_id);
-		field(&message, "KWITNESS_CONTAINER_ID", victim->cgroup.container_id);
-		field(&message, "KWITNESS_CONTAINER", victim->cgroup.container);
-		field(&message, "KWITNESS_POD_UID", victim->cgroup.pod_uid);
-		field(&message, "KWITNESS_POD", victim->cgroup.pod_name);
-		field(&message, "KWITNESS_NAMESPACE", victim->cgroup.pod_namespace);
+static void tell_userspace_kill(const struct kw_journal *journal, const struct kw_attributed *whose)
+{
+	const struct kw_record_userspace_kill *kill = whose->observation->userspace_kill;
+	cleanup_bytes struct kw_bytes message;
+
+	kw_bytes_init(&message, MESSAGE_MAX);
+	begin(&message, KW_JOURNAL_USERSPACE_KILL, LOG_WARNING);
+	kw_bytes_append_string(&message, "MESSAGE=");
+	append(&message, kill->victim.task.comm);
+	kw_bytes_append_format(&message, "[%" PRIu32 "] in ", kill->victim.task.tgid);
+	append_place(&message, &whose->victim);
+	kw_bytes_append_string(&message, " was killed by user space: by ");
+	append(&message, kill->killer.comm);
+	kw_bytes_append_format(&message, "[%" PRIu32 "] in ", kill->killer.tgid);
+	append_place(&message, &whose->trigger);
+	kw_bytes_append_char(&message, '\n');
+	field_number(&message, "KWITNESS_KILLER_PID", kill->killer.tgid);
+	field(&message, "KWITNESS_KILLER_COMM", kill->killer.comm);
+	field(&message, "KWITNESS_KILLER_UNIT", whose->trigger.unit);
+	field_victim(&message, &kill->victim, &whose->victim);
+	send_message(journal, &message);
+}
+
+/* Whether one more verdict may be told. */
+static bool has_budget(struct kw_journal *journal, uint64_t boot_ns)
+{
+	if (boot_ns < journal->window_boot_ns || boot_ns - journal->window_boot_ns >= WINDOW_NS) {
+		journal->window_boot_ns = boot_ns;
+		journal->in_window = 0;
 	}
+	return journal->in_window++ < VERDICTS_MAX;
+}
+
+/* A counter that moved without an event, or the other way round. One that a counter's own event tells is no less
+ * worth a look: a hook should have told it. */
+static bool is_failure(const struct kw_parity_item *item)
+{
+	return item->verdict == KW_PARITY_MISSED || item->account.unexplained != 0;
+}
+
+static void tell_parity(struct kw_journal *journal, const struct kw_finding *finding)
+{
+	const struct kw_parity *parity = finding->parity;
+	const struct kw_parity_item *item = NULL;
+	cleanup_bytes struct kw_bytes message = { 0 };
+
+	for (uint32_t i = 0; i < parity->item_count && !item; i++)
+		if (is_failure(&parity->items[i]))
+			item = &parity->items[i];
+	if (!item || !has_budget(journal, finding->boot_ns))
+		return;
+	kw_bytes_init(&message, MESSAGE_MAX);
+	begin(&message, KW_JOURNAL_PARITY, LOG_ERR);
+	kw_bytes_append_string(&message, "MESSAGE=");
+	append_place(&message, &parity->cgroup);
+	kw_bytes_append_format(
+		&message, ": the kernel's counter %s went from %" PRIu64 " to %" PRIu64 ", ",
+		kw_parity_counter_name(item->counter), item->before, item->account.kernel);
+	if (item->account.unexplained != 0)
+		kw_bytes_append_format(&message, "of which %" PRId64 " in all are unexplained\n",
+				       item->account.unexplained);
+	else
+		kw_bytes_append_string(&message, "which no hook has told\n");
+	field(&message, "KWITNESS_COUNTER", kw_parity_counter_name(item->counter));
+	field(&message, "KWITNESS_VERDICT", kw_parity_verdict_name(item->verdict));
+	field(&message, "KWITNESS_CGROUP", parity->cgroup.path);
+	field(&message, "KWITNESS_UNIT", parity->cgroup.unit);
+	send_message(journal, &message);
+}
+
+static void tell_contradiction(struct kw_journal *journal, const struct kw_finding *finding)
+{
+	const struct kw_crosscheck *crosscheck = finding->crosscheck;
+	cleanup_bytes struct kw_bytes message = { 0 };
+
+	if (crosscheck->verdict != KW_CROSSCHECK_CONTRADICTED ||
+	    !has_budget(journal, finding->boot_ns))
+		return;
+	kw_bytes_init(&message, MESSAGE_MAX);
+	begin(&message, KW_JOURNAL_CONTRADICTED, LOG_WARNING);
+	kw_bytes_append_string(&message, "MESSAGE=cell ");
+	append(&message, crosscheck->cell->cell_id);
+	kw_bytes_append_string(&message, ": ");
+	append(&message, crosscheck->words);
+	kw_bytes_append_char(&message, '\n');
+	field(&message, "KWITNESS_CELL", crosscheck->cell->cell_id);
+	field(&message, "KWITNESS_RULE", crosscheck->rule);
+	field(&message, "KWITNESS_VERDICT", kw_crosscheck_verdict_name(crosscheck->verdict));
+	field_number(&message, "KWITNESS_COUNT", crosscheck->count);
 	send_message(journal, &message);
 }
 
@@ -232,4 +334,10 @@ void kw_journal_finding(struct kw_journal *journal, const struct kw_finding *fin
 		return;
 	if (finding->kind == KW_FINDING_OOM_INCIDENT)
 		tell_incident(journal, finding->incident);
+	else if (finding->kind == KW_FINDING_USERSPACE_KILL)
+		tell_userspace_kill(journal, finding->attributed);
+	else if (finding->kind == KW_FINDING_PARITY)
+		tell_parity(journal, finding);
+	else if (finding->kind == KW_FINDING_CROSSCHECK)
+		tell_contradiction(journal, finding);
 }

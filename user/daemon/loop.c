@@ -111,6 +111,9 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 		(void)kw_log_error(r, "cannot read the producers' loss counters");
 	kw_gatekeeper_retry(daemon);
 	kw_sweeper_resume(daemon);
+	kw_killers_turn(daemon);
+	if (!kw_cells_is_watched(daemon->pipeline.cells))
+		(void)on_cells(NULL, -1, 0, daemon);
 	kw_pipeline_poll(&daemon->pipeline);
 	kw_pipeline_scanned(&daemon->pipeline);
 	kw_rekey_turn(daemon);
@@ -281,6 +284,7 @@ static int stop(struct kw_daemon *daemon)
 	int r;
 
 	(void)sd_notify(0, "STOPPING=1");
+	kw_cellwatch_stop(daemon);
 	r = drain(daemon);
 	kw_rekey_stop(daemon);
 	if (daemon->stdout_pidfd >= 0) {
@@ -315,6 +319,12 @@ int kw_loop_run(struct kw_daemon *daemon)
 		return KW_EXIT_FAIL;
 	kw_http_start(daemon);
 	(void)on_cells(NULL, -1, 0, daemon);
+	if (!kw_cells_is_watched(daemon->pipeline.cells) &&
+	    kw_pipeline_gap(
+		    &daemon->pipeline, KW_GAP_FILE, "cells", 0,
+		    "there is no inotify watch left (fs.inotify.max_user_watches): cell files are looked at once a second") <
+		    0)
+		return KW_EXIT_FAIL;
 	/* The ring of programs that were replaced at this start wakes nobody any more. */
 	if (consume_backlog(daemon) < 0 && daemon->pipeline.blocked == 0)
 		return KW_EXIT_FAIL;

@@ -88,6 +88,7 @@ static void write_kills(const struct kw_daemon *daemon, struct kw_bytes *out)
 	const struct kw_totals *totals = &daemon->pipeline.totals;
 	struct labelled unit = { out, "unit_oom_kills_total", "unit" };
 	struct labelled cell = { out, "cell_oom_kills_total", "cell" };
+	struct labelled stage = { out, "stage_lost_records_total", "stage" };
 
 	head(out, "oom_incidents_total", "counter",
 	     "OOMs since the start, by whether the kernel's counters were explained.");
@@ -102,6 +103,45 @@ static void write_kills(const struct kw_daemon *daemon, struct kw_bytes *out)
 	kw_tally_each(daemon->pipeline.tally, KW_TALLY_CELL, write_label, &cell);
 	plain(out, "lost_records_total", "counter",
 	      "Records that were lost, as gap events declared them.", totals->lost);
+	head(out, stage.metric, "counter", "The same by the stage that lost them.");
+	kw_tally_each(daemon->pipeline.tally, KW_TALLY_STAGE, write_label, &stage);
+}
+
+/* Where the account of oom_kill stands, and what the poller follows. */
+static void write_parity(const struct kw_daemon *daemon, struct kw_bytes *out)
+{
+	struct kw_parity_totals totals;
+	struct kw_sweep_totals sweep;
+
+	if (!daemon->pipeline.sweep)
+		return;
+	kw_reconcile_totals(daemon->pipeline.reconcile, &totals);
+	kw_sweep_totals(daemon->pipeline.sweep, &sweep);
+	head(out, "parity_oom_kills", "gauge",
+	     "The kernel's oom_kill counts since the account began, by what explains them; pending: not settled yet.");
+	kw_bytes_append_format(out,
+			       "kwitness_parity_oom_kills{by=\"hook\"} %" PRIu64 "\n"
+			       "kwitness_parity_oom_kills{by=\"counter\"} %" PRIu64 "\n"
+			       "kwitness_parity_oom_kills{by=\"duplicate\"} %" PRId64 "\n"
+			       "kwitness_parity_oom_kills{by=\"nothing\"} %" PRId64 "\n"
+			       "kwitness_parity_oom_kills{by=\"pending\"} %" PRId64 "\n",
+			       totals.by_hook, totals.by_counter, totals.duplicates,
+			       totals.unexplained, totals.pending);
+	plain(out, "parity_faults_total", "counter",
+	      "Moves of kernel counters of any kind without an event, and events without a move.",
+	      totals.faults);
+	head(out, "parity_verdicts_total", "counter",
+	     "Verdicts on counters that moved, since the start.");
+	for (int i = 0; i < KW_PARITY_VERDICT_COUNT_; i++)
+		kw_bytes_append_format(
+			out, "kwitness_parity_verdicts_total{verdict=\"%s\"} %" PRIu64 "\n",
+			kw_parity_verdict_name((enum kw_parity_verdict)i), totals.verdicts[i]);
+	plain(out, "polled_cgroups", "gauge", "Cgroups whose counters are read.", sweep.cgroups);
+	plain(out, "polled_cgroups_without_watch", "gauge",
+	      "Those of which inotify does not tell: they are read in rounds only.",
+	      sweep.not_notified);
+	plain(out, "refused_cgroups", "gauge", "Cgroups that are not read: there are too many.",
+	      sweep.refused);
 }
 
 static void write_hooks(const struct kw_daemon *daemon, struct kw_bytes *out)
@@ -124,6 +164,27 @@ static void write_hooks(const struct kw_daemon *daemon, struct kw_bytes *out)
 	      "Bytes of kernel records that wait to be read.", kw_hooks_backlog(daemon->hooks));
 }
 
+void kw_metrics_write_costs(const struct kw_status_costs *costs, struct kw_bytes *out)
+{
+	if (costs->counting >= 0)
+		plain(out, "bpf_stats_enabled", "gauge",
+		      "1: the kernel counts runs and run time of BPF programs; 0: the two below stand still.",
+		      (uint64_t)costs->counting);
+	head(out, "bpf_program_runs_total", "counter",
+	     "Runs of an attached BPF program that the kernel has counted.");
+	for (int i = 0; i < costs->count; i++)
+		kw_bytes_append_format(
+			out, "kwitness_bpf_program_runs_total{program=\"%s\"} %" PRIu64 "\n",
+			costs->programs[i].program, costs->programs[i].run_count);
+	head(out, "bpf_program_run_seconds_total", "counter", "Time those runs took.");
+	for (int i = 0; i < costs->count; i++) {
+		kw_bytes_append_format(out,
+				       "kwitness_bpf_program_run_seconds_total{program=\"%s\"} ",
+				       costs->programs[i].program);
+		seconds(out, costs->programs[i].run_time_ns);
+	}
+}
+
 static void write_ledger(const struct kw_daemon *daemon, struct kw_bytes *out)
 {
 	plain(out, "ledger_sequence", "gauge", "Sequence of the ledger's last line.",
@@ -139,13 +200,18 @@ static void write_ledger(const struct kw_daemon *daemon, struct kw_bytes *out)
 
 void kw_metrics_write(const struct kw_daemon *daemon, struct kw_bytes *out)
 {
+	struct kw_status_costs costs;
+
 	head(out, "build_info", "gauge", "The version that runs.");
 	kw_bytes_append_string(out, "kwitness_build_info{version=\"" KW_VERSION "\"} 1\n");
 	head(out, "start_timestamp_seconds", "gauge", "When the daemon was started.");
 	kw_bytes_append_string(out, "kwitness_start_timestamp_seconds ");
 	seconds(out, daemon->start_real_ns);
 	write_hooks(daemon, out);
+	kw_status_read_costs(daemon, &costs);
+	kw_metrics_write_costs(&costs, out);
 	write_events(daemon, out);
 	write_kills(daemon, out);
+	write_parity(daemon, out);
 	write_ledger(daemon, out);
 }

@@ -25,12 +25,15 @@ int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 	struct kw_attributed attributed;
 	int r;
 
+	if (observation->kind == KW_OBSERVATION_LIFECYCLE && pipeline->sweep)
+		kw_sweep_lifecycle(pipeline->sweep, observation->lifecycle);
 	kw_attribute_observation(pipeline->attribute, observation, &attributed);
 	r = kw_reconcile_observe(pipeline->reconcile, &attributed); /* → kw_pipeline_finding() */
 	if (r < 0)
 		return r;
 	if (observation->kind == KW_OBSERVATION_OOM_KILL ||
-	    observation->kind == KW_OBSERVATION_OOM_END)
+	    observation->kind == KW_OBSERVATION_OOM_END ||
+	    observation->kind == KW_OBSERVATION_USERSPACE_KILL)
 		kw_ledger_request_sync(pipeline->ledger);
 	return 0;
 }
@@ -88,6 +91,7 @@ static void count(struct kw_totals *totals, const struct kw_finding *finding)
 	case KW_FINDING_ACCOUNT:
 	case KW_FINDING_CROSSCHECK:
 	case KW_FINDING_SILENCE:
+	case KW_FINDING_USERSPACE_KILL: /* of its own in the tally: the kernel's are counted above */
 	case KW_FINDING_KIND_COUNT_:
 		break;
 	}
@@ -140,6 +144,13 @@ int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_
 	const struct kw_pipeline *pipeline = context;
 
 	return pipeline->sweep ? kw_sweep_history(pipeline->sweep, path, ret_history) : -ENODATA;
+}
+
+int kw_pipeline_context(void *context, const char *path, struct kw_cgroup_context *ret_context)
+{
+	const struct kw_pipeline *pipeline = context;
+
+	return pipeline->sweep ? kw_sweep_context(pipeline->sweep, path, ret_context) : -ENODATA;
 }
 
 int kw_pipeline_ready(struct kw_pipeline *pipeline)

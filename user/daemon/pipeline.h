@@ -133,6 +133,8 @@ int kw_pipeline_read(void *context, const char *path, struct kw_reading *ret_rea
 int kw_pipeline_state(void *context, const char *path, struct kw_state *ret_state);
 /* A cgroup's last minute for reconcile; a kw_history_fn. */
 int kw_pipeline_history(void *context, const char *path, struct kw_history *ret_history);
+/* How a cgroup stands now; a kw_context_fn. */
+int kw_pipeline_context(void *context, const char *path, struct kw_cgroup_context *ret_context);
 /* Whether the ledger can take a turn's worth of lines. 0 or -errno. */
 int kw_pipeline_ready(struct kw_pipeline *pipeline) kw_must_check;
 /* Declares a gap now. */

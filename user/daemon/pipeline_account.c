@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * The account of counters into the ledger, before the checkpoint that covers it: what has changed each
- * time, all of it every ten minutes, so that the next daemon need not read far back, and at the end.
+ * time, all of it every ten minutes, so that the next daemon need not read far back, and at the end. The
+ * first one follows the first round of reading at once: a daemon that is killed before its first checkpoint
+ * must not leave its successor without a beginning.
  */
 #include <errno.h>
 #include <string.h>

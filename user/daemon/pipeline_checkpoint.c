@@ -94,7 +94,7 @@ void kw_pipeline_checkpoint(struct kw_pipeline *pipeline)
 	    last_sequence(pipeline) - pipeline->checkpoint_tree.tree.size > KW_CHECKPOINT_LAG_MAX)
 		pipeline->checkpoint_pending = false; /* no verifier remembers so far back */
 	if (!pipeline->checkpoint_pending) {
-		if (is_due(pipeline, &reason))
+		if (pipeline->account_sequence == 0 || is_due(pipeline, &reason))
 			r = kw_pipeline_account(pipeline, false);
 		if (r == 0 && is_due(pipeline, &reason))
 			r = begin(pipeline, reason);

@@ -61,6 +61,7 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 		.state = kw_pipeline_state,
 		.silence_ns = options->silence_ns,
 		.history = kw_pipeline_history,
+		.cgroup_context = kw_pipeline_context,
 		.context = pipeline,
 	};
 	int r;

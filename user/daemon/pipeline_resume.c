@@ -92,7 +92,10 @@ static bool fact_of_kill(const json_t *data, struct kw_fact *fact)
 {
 	const json_t *cgroup = json_object_get(json_object_get(data, "victim"), "cgroup");
 
-	if (is_v1(cgroup))
+	const char *constraint = json_string_value(json_object_get(data, "constraint"));
+
+	/* no counter of the kernel's moves for a kill by user space */
+	if (is_v1(cgroup) || (constraint && strcmp(constraint, KW_CONSTRAINT_USERSPACE) == 0))
 		return false;
 	take_cgroup(cgroup, &fact->cgroup_id, fact->cgroup);
 	if (json_object_get(data, "provenance")) {

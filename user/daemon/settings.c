@@ -30,6 +30,7 @@ enum value_type {
 	TYPE_MODE,
 	TYPE_SYSCALL_FILTER,
 	TYPE_GLOBS,
+	TYPE_UNITS,
 };
 
 struct setting {
@@ -70,6 +71,9 @@ static const struct setting settings_table[] = {
 	{ "guests", "socket-user", TYPE_USER, AT(socket_access.uid), "", 0, 0 },
 	{ "guests", "socket-group", TYPE_GROUP, AT(socket_access.gid), "", 0, 0 },
 	{ "guests", "socket-mode", TYPE_MODE, AT(socket_access.mode), "0600", 0, 0777 },
+	{ "daemon", "userspace-killers", TYPE_UNITS, AT(killers),
+	  "systemd-oomd.service earlyoom.service oomd.service nohang.service nohang-desktop.service",
+	  0, 0 },
 	{ "key", "epoch-seconds", TYPE_BYTES, AT(epoch_seconds), "0", 0, 366ULL * 86400 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 };
@@ -100,6 +104,22 @@ static int set_globs(char **target, const char *value)
 		if (++count > KW_SWEEP_GLOBS_MAX || !strchr("/*?", *at))
 			return -EINVAL;
 		at += strcspn(at, " \t");
+	}
+	return set_path(target, count ? value : "", true);
+}
+
+/* Names of units, or paths of cgroups, separated by blanks. */
+static int set_units(char **target, const char *value)
+{
+	size_t count = 0;
+
+	for (const char *at = value + strspn(value, " \t"); *at; at += strspn(at, " \t")) {
+		size_t length = strcspn(at, " \t");
+
+		if (++count > KW_KILLERS_MAX || (length == 2 && strncmp(at, "..", 2) == 0) ||
+		    memmem(at, length, "../", 3) || memmem(at, length, "/..", 3))
+			return -EINVAL;
+		at += length;
 	}
 	return set_path(target, count ? value : "", true);
 }
@@ -203,6 +223,8 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 		return set_path(target, value, true);
 	case TYPE_GLOBS:
 		return set_globs(target, value);
+	case TYPE_UNITS:
+		return set_units(target, value);
 	case TYPE_TIER:
 		return set_tier(target, value);
 	case TYPE_MILLISECONDS:
@@ -238,6 +260,7 @@ void kw_settings_done(struct kw_settings *settings)
 {
 	for (size_t i = 0; i < kw_array_size(settings_table); i++) {
 		if (settings_table[i].type == TYPE_PATH || settings_table[i].type == TYPE_GLOBS ||
+		    settings_table[i].type == TYPE_UNITS ||
 		    settings_table[i].type == TYPE_PATH_OR_EMPTY) {
 			char **target = (char **)((char *)settings + settings_table[i].offset);
 
@@ -372,6 +395,7 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 	case TYPE_PATH:
 	case TYPE_PATH_OR_EMPTY:
 	case TYPE_GLOBS:
+	case TYPE_UNITS:
 		printf("%s\n", *(char *const *)source);
 		return;
 	case TYPE_TIER:
@@ -420,6 +444,7 @@ static bool is_same(const struct setting *setting, const void *a, const void *b)
 	case TYPE_PATH:
 	case TYPE_PATH_OR_EMPTY:
 	case TYPE_GLOBS:
+	case TYPE_UNITS:
 		return strcmp(*(char *const *)a, *(char *const *)b) == 0;
 	case TYPE_TIER:
 		return memcmp(a, b, sizeof(enum kw_tier)) == 0;

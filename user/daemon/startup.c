@@ -133,6 +133,8 @@ static int declare_unseen(struct kw_daemon *daemon)
 		  "pids_can_fork is not hooked: refused forks are not told as they happen; pids.events of registered cells counts them" },
 		{ KW_RECORD_HIGH,
 		  "mem_cgroup_handle_over_high is not hooked: memory.high throttling is not told as it happens; memory.events of registered cells counts it" },
+		{ KW_RECORD_USERSPACE_KILL,
+		  "signal_generate is not hooked: kills by memory managers in user space are not seen" },
 		{ KW_RECORD_LIFECYCLE,
 		  "cgroup_mkdir and its siblings are not hooked: a cgroup whose records lack its path may stay without one" },
 	};
@@ -167,6 +169,7 @@ static int open_hooks(struct kw_daemon *daemon)
 	if (settings->bpf_stats && daemon->stats_fd < 0)
 		return kw_log_error(daemon->stats_fd, "cannot switch on BPF statistics");
 	daemon->pipeline.hooks = daemon->hooks;
+	kw_killers_turn(daemon);
 	log_attempts(daemon);
 	kw_hookreport_write(daemon);
 	tier = kw_hooks_tier(daemon->hooks);

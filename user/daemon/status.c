@@ -50,6 +50,39 @@ static json_t *hooks(const struct kw_daemon *daemon)
 	return list;
 }
 
+void kw_status_read_costs(const struct kw_daemon *daemon, struct kw_status_costs *ret_costs)
+{
+	ret_costs->counting = daemon->stats_fd >= 0 ? 1 : kw_hooks_stats_enabled();
+	ret_costs->count = kw_hooks_costs(daemon->hooks, ret_costs->programs,
+					  kw_array_size(ret_costs->programs));
+}
+
+json_t *kw_status_costs_json(const struct kw_status_costs *costs)
+{
+	const char *statistics = "unknown";
+	json_t *programs = costs->count < 0 ? json_null() : json_array();
+
+	if (costs->counting >= 0)
+		statistics = costs->counting ? "on" : "off";
+	for (int i = 0; i < costs->count; i++) {
+		const struct kw_hook_cost *cost = &costs->programs[i];
+
+		(void)json_array_append_new(programs,
+					    json_pack("{s:s, s:o, s:o}", "program", cost->program,
+						      "runs", number(cost->run_count), "runTimeNs",
+						      number(cost->run_time_ns)));
+	}
+	return json_pack("{s:s, s:o}", "statistics", statistics, "programs", programs);
+}
+
+static json_t *costs(const struct kw_daemon *daemon)
+{
+	struct kw_status_costs costs;
+
+	kw_status_read_costs(daemon, &costs);
+	return kw_status_costs_json(&costs);
+}
+
 static json_t *events(const struct kw_daemon *daemon)
 {
 	json_t *object = json_object();
@@ -72,13 +105,13 @@ static json_t *make(const struct kw_daemon *daemon)
 	const char *trouble = kw_status_trouble(daemon);
 
 	return json_pack(
-		"{s:s, s:o, s:b, s:o, s:s, s:o, s:o, s:o, s:{s:s, s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:o, s:o}}",
+		"{s:s, s:o, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:{s:s, s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:o, s:o}}",
 		"version", KW_VERSION, "started", time_text(daemon->start_real_ns), "working",
 		trouble == NULL, "trouble", trouble ? json_string(trouble) : json_null(), "tier",
-		kw_tier_name(kw_hooks_tier(daemon->hooks)), "hooks", hooks(daemon), "events",
-		events(daemon), "cells", number(kw_cells_count(pipeline->cells)), "ledger", "path",
-		pipeline->ledger_path, "sequence",
-		number(kw_attest_head(pipeline->attest).sequence), "durableSequence",
+		kw_tier_name(kw_hooks_tier(daemon->hooks)), "hooks", hooks(daemon), "cost",
+		costs(daemon), "events", events(daemon), "cells",
+		number(kw_cells_count(pipeline->cells)), "ledger", "path", pipeline->ledger_path,
+		"sequence", number(kw_attest_head(pipeline->attest).sequence), "durableSequence",
 		number(kw_ledger_durable(pipeline->ledger)), "firstOfThisRun",
 		number(pipeline->first_sequence), "account", "kills", number(totals->kills),
 		"explained", number(totals->explained), "unexplained", number(totals->unexplained),

@@ -155,6 +155,13 @@ void kw_sweeper_resume(struct kw_daemon *daemon)
 	(void)go_on(daemon);
 }
 
+void kw_sweeper_wake(struct kw_daemon *daemon)
+{
+	if (daemon->sweep_slice_source && !daemon->sweep_is_paused &&
+	    kw_sweep_waits(daemon->pipeline.sweep))
+		(void)go_on(daemon);
+}
+
 static int prepare(sd_event_source *source, int64_t priority, const char *name)
 {
 	(void)sd_event_source_set_description(source, name);

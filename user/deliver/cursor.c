@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/timerfd.h>
 #include <sys/stat.h>
 
 #include <kwitness/limits.h>
@@ -36,14 +37,27 @@ struct kw_cursor {
 	size_t have;
 };
 
+/* What wakes a reader where inotify has no watch to spare: a second that is over. */
+static int start_ticking(struct kw_cursor *cursor)
+{
+	const struct itimerspec second = { { 1, 0 }, { 1, 0 } };
+
+	if (cursor->inotify >= 0)
+		(void)close(cursor->inotify);
+	cursor->inotify = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (cursor->inotify < 0 || timerfd_settime(cursor->inotify, 0, &second, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
 static int start_watching(struct kw_cursor *cursor, const char *path)
 {
 	cursor->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (cursor->inotify < 0)
-		return -errno;
+	if (cursor->inotify < 0) /* fs.inotify.max_user_instances */
+		return errno == EMFILE ? start_ticking(cursor) : -errno;
 	if (inotify_add_watch(cursor->inotify, path,
 			      IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_ONLYDIR) < 0)
-		return -errno;
+		return errno == ENOSPC ? start_ticking(cursor) : -errno;
 	return 0;
 }
 

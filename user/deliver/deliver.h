@@ -86,7 +86,7 @@ KW_DEFINE_CLEANUP(struct kw_cursor *, kw_cursor_free)
  * 0: none yet, -EMSGSIZE: a line longer than KW_LINE_MAX was stepped over, or -errno. */
 int kw_cursor_next(struct kw_cursor *cursor, const char **ret_line, size_t *ret_length)
 	kw_must_check;
-/* inotify descriptor that wakes when the ledger grows. */
+/* Descriptor that wakes when the ledger grows; where no inotify watch is to be had, each second. */
 int kw_cursor_fd(const struct kw_cursor *cursor);
 
 /* ---- silences.c ---- */

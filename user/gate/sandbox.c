@@ -10,6 +10,7 @@
 
 #include <cap-ng.h>
 #include <errno.h>
+#include <fcntl.h>
 #include <seccomp.h>
 #include <signal.h>
 #include <stdbool.h>
@@ -33,6 +34,25 @@
 
 /* One listener for each cell, its connections, and a few of our own. */
 #define OPEN_FILES (KW_CELLS_MAX * (1 + KW_CONNECTIONS_PER_CELL) + 16)
+
+/* The daemon's own value, far below 0 as a rule, is inherited (proc(5)). But where memory is short the
+ * gate should go, which is started anew, before the witness, and a gate that was taken over should not
+ * be spared in the place of its neighbours. Raising takes no privilege; what is above 0 stays. */
+static int offer_to_oom_killer(void)
+{
+	cleanup_close int fd = open("/proc/self/oom_score_adj", O_RDWR | O_CLOEXEC);
+	char text[16];
+	ssize_t n;
+
+	if (fd < 0)
+		return -errno;
+	n = read(fd, text, sizeof(text));
+	if (n < 0)
+		return -errno;
+	if (n == 0 || text[0] != '-')
+		return 0;
+	return pwrite(fd, "0", 1, 0) < 0 ? -errno : 0;
+}
 
 static int drop_user(void)
 {
@@ -154,6 +174,7 @@ int kw_sandbox_enter(const char **ret_step)
 		const char *name;
 		int (*take)(void);
 	} steps[] = {
+		{ "raise /proc/self/oom_score_adj", offer_to_oom_killer },
 		{ "give up user and capabilities (as root it needs CAP_SETUID and CAP_SETGID)",
 		  drop_user },
 		{ "set process flags", set_process_flags },

@@ -1,8 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 /*
- * Takes from this process whatever the gate does not need, before it reads the first guest byte: its
- * user, capabilities, resources, and all system calls but the few of its loop.
+ * Takes from this process whatever the gate does not need, before it reads the first guest byte: the
+ * daemon's protection from the OOM killer, its user, capabilities, resources, and all system calls but
+ * the few of its loop.
  */
 #include "user/base/cleanup.h"
 

@@ -115,7 +115,7 @@ struct kw_processes;
 struct kw_processes *kw_processes_new(void);
 void kw_processes_free(struct kw_processes *processes);
 KW_DEFINE_CLEANUP(struct kw_processes *, kw_processes_free)
-/* 0 or -errno: no connector (CONFIG_PROC_EVENTS, CAP_NET_ADMIN, a namespace). */
+/* 0 or -errno: no connector (CONFIG_PROC_EVENTS, CAP_NET_ADMIN, a container's namespace). */
 int kw_processes_open(struct kw_processes **ret_processes) kw_must_check;
 int kw_processes_fd(const struct kw_processes *processes);
 /* Reads what is there, a bounded number of events. */
@@ -132,6 +132,16 @@ void kw_procscan_turn(struct kw_procscan *scan, struct kw_queue *queue, uint64_t
 
 /* /proc/PID/comm; empty when it is gone. */
 void kw_procscan_comm(uint32_t pid, char ret_comm[static KW_COMM_BYTES]);
+
+/* ---- census.c: how many processes there are ---- */
+
+struct kw_census;
+/* proc: where /proc is. 0 or -errno. */
+int kw_census_open(const char *proc, struct kw_census **ret_census) kw_must_check;
+void kw_census_free(struct kw_census *census);
+/* How many processes were there at one time, kernel threads aside; never more than there were. False: it
+ * cannot be said (more than 8192, or nothing is in sight). */
+bool kw_census_count(struct kw_census *census, uint64_t *ret_processes);
 
 /* ---- kmsg.c: OOM kills ---- */
 
@@ -164,13 +174,13 @@ uint64_t kw_kmsg_kills(const struct kw_kmsg *kmsg);
 
 /* ---- pressure.c: PSI and CPU throttling ---- */
 
-struct kw_pressure {
+struct kw_pressure_watch {
 	int fd; /* -1: none */
 	uint64_t some_usec, full_usec;
 };
 
-void kw_pressure_open(struct kw_pressure *pressure);
-void kw_pressure_read(struct kw_pressure *pressure, struct kw_queue *queue, uint64_t now_ns);
+void kw_pressure_open(struct kw_pressure_watch *pressure);
+void kw_pressure_read(struct kw_pressure_watch *pressure, struct kw_queue *queue, uint64_t now_ns);
 
 struct kw_throttled;
 int kw_throttled_open(const char *cgroup_root, struct kw_throttled **ret_throttled) kw_must_check;

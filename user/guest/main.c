@@ -37,8 +37,9 @@ struct agent {
 	struct kw_uplink uplink;
 	struct kw_processes *processes; /* or */
 	struct kw_procscan *scan;
+	struct kw_census *census; /* NULL: none */
 	struct kw_kmsg kmsg;
-	struct kw_pressure pressure;
+	struct kw_pressure_watch pressure;
 	struct kw_throttled *throttled;
 	uint64_t heartbeat_ns, count_ns, scan_ns, throttled_ns, processes_ns; /* when next */
 	char boot_id[KW_BOOT_ID_MAX];
@@ -71,6 +72,7 @@ static void heartbeat(struct agent *agent, uint64_t now_ns)
 				    .pid = (uint32_t)getpid(),
 				    .comm = "kwitness-guest",
 				    .monotonic_ns = now_ns };
+	uint64_t processes;
 
 	/* One that waits says as much as two, and they would only push out what happens. */
 	if (agent->queue.count > 0 && agent->uplink.fd < 0)
@@ -80,6 +82,8 @@ static void heartbeat(struct agent *agent, uint64_t now_ns)
 			   : agent->kmsg.counter ? agent->kmsg.counter
 						 : "none");
 	kw_report_add_number(&report, "oom_kills", kw_kmsg_kills(&agent->kmsg));
+	if (agent->census && kw_census_count(agent->census, &processes))
+		kw_report_add_number(&report, "processes", processes);
 	kw_report_add_text(&report, "psi", agent->pressure.fd >= 0 ? "yes" : "no");
 	kw_report_add_number(&report, "sent", agent->uplink.sent);
 	kw_report_add_text(&report, "source", agent->processes ? "proc_connector" : "proc");
@@ -192,6 +196,8 @@ static int open_agent(struct agent *agent)
 			strerror(-r));
 		r = kw_procscan_open(&agent->scan);
 	}
+	if (kw_census_open("/proc", &agent->census) < 0)
+		agent->census = NULL;
 	if (kw_throttled_open(KW_PATH_CGROUP_ROOT, &agent->throttled) < 0)
 		agent->throttled = NULL;
 	agent->processes_ns = UINT64_MAX;

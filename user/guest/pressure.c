@@ -65,7 +65,7 @@ static void read_totals(uint64_t *ret_some_usec, uint64_t *ret_full_usec)
 		(void)kw_pressure_value(full, "total", ret_full_usec);
 }
 
-void kw_pressure_open(struct kw_pressure *pressure)
+void kw_pressure_open(struct kw_pressure_watch *pressure)
 {
 	memset(pressure, 0, sizeof(*pressure));
 	pressure->fd = open(PATH, O_RDWR | O_NONBLOCK | O_CLOEXEC);
@@ -74,7 +74,7 @@ void kw_pressure_open(struct kw_pressure *pressure)
 	read_totals(&pressure->some_usec, &pressure->full_usec);
 }
 
-void kw_pressure_read(struct kw_pressure *pressure, struct kw_queue *queue, uint64_t now_ns)
+void kw_pressure_read(struct kw_pressure_watch *pressure, struct kw_queue *queue, uint64_t now_ns)
 {
 	struct kw_report report = { .probe = "memory.pressure",
 				    .pid = (uint32_t)getpid(),

@@ -12,8 +12,14 @@
 #include <linux/netlink.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include "user/guest/guest.h"
+
+/* Inodes of the first namespaces of a kernel: PROC_PID_INIT_INO and PROC_USER_INIT_INO
+ * (include/linux/proc_ns.h). */
+#define INITIAL_PID_NAMESPACE 0xEFFFFFFCU
+#define INITIAL_USER_NAMESPACE 0xEFFFFFFDU
 
 #define SETTLE_NS (50 * KW_NSEC_PER_MSEC)
 #define TURN_MESSAGES 256
@@ -290,6 +296,14 @@ void kw_processes_free(struct kw_processes *processes)
 	free(processes);
 }
 
+/* A kernel without such namespaces has only the first. */
+static bool is_in_namespace(const char *path, ino_t inode)
+{
+	struct stat status;
+
+	return stat(path, &status) < 0 || status.st_ino == inode;
+}
+
 int kw_processes_open(struct kw_processes **ret_processes)
 {
 	cleanup(kw_processes_freep) struct kw_processes *processes = kw_processes_new();
@@ -297,6 +311,10 @@ int kw_processes_open(struct kw_processes **ret_processes)
 
 	if (!processes)
 		return -ENOMEM;
+	/* From any other the request is ignored without a word, 6.1 and 6.12: cn_proc_mcast_ctl(). */
+	if (!is_in_namespace("/proc/self/ns/pid", INITIAL_PID_NAMESPACE) ||
+	    !is_in_namespace("/proc/self/ns/user", INITIAL_USER_NAMESPACE))
+		return -EPERM;
 	processes->fd = socket(AF_NETLINK, SOCK_DGRAM | SOCK_CLOEXEC, NETLINK_CONNECTOR);
 	r = processes->fd < 0 ? -errno : subscribe(processes->fd);
 	if (r < 0)

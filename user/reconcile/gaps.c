@@ -107,6 +107,8 @@ static const char *record_noun(uint32_t kind)
 		return "pids";
 	case KW_RECORD_HIGH:
 		return "memory_high";
+	case KW_RECORD_USERSPACE_KILL:
+		return "userspace kill";
 	case KW_RECORD_LIFECYCLE:
 		return "cgroup lifecycle";
 	default:

@@ -125,6 +125,11 @@ static void ask_history(const struct kw_reconcile *reconcile, struct kw_open_inc
 	open->said.history_known =
 		reconcile->options.history(reconcile->options.context, owner->path, history) == 0 &&
 		history->last_boot_ns <= open->said.begin_boot_ns;
+	/* Read now, and said to be: for how long it has been under pressure, and what it swapped. */
+	if (reconcile->options.cgroup_context)
+		open->said.context_known =
+			reconcile->options.cgroup_context(reconcile->options.context, owner->path,
+							  &open->said.context) == 0;
 }
 
 /* Begins an incident; at the cap the oldest is settled first. */

@@ -123,6 +123,8 @@ static int observe(struct kw_reconcile *reconcile, const struct kw_attributed *a
 		return 0; /* said to attribute and to the poller */
 	case KW_OBSERVATION_HIGH:
 		return kw_high_observe(reconcile, attributed);
+	case KW_OBSERVATION_USERSPACE_KILL:
+		return kw_userspace_kill_observe(reconcile, attributed);
 	case KW_OBSERVATION_COUNTS:
 		return kw_parity_counts(reconcile, attributed);
 	case KW_OBSERVATION_KIND_COUNT_:

@@ -25,6 +25,7 @@ enum kw_finding_kind {
 	KW_FINDING_CROSSCHECK,	 /* a guest's word against what the host saw */
 	KW_FINDING_SILENCE,	 /* a guest fell silent, or speaks again */
 	KW_FINDING_HIGH,	 /* an episode of memory.high throttling starts, goes on, is over */
+	KW_FINDING_USERSPACE_KILL, /* a memory manager in user space has killed */
 	KW_FINDING_KIND_COUNT_
 };
 
@@ -102,6 +103,8 @@ struct kw_incident {
 
 	bool history_known;
 	struct kw_history history; /* limit owner's memory.current before it began */
+	bool context_known;
+	struct kw_cgroup_context context; /* the limit owner, when its first record was read */
 
 	enum kw_verdict verdict;
 	uint32_t duplicates; /* kernel counts one victim twice in a group kill */
@@ -347,6 +350,10 @@ typedef int (*kw_state_fn)(void *context, const char *path, struct kw_state *ret
 /* The last minute of a cgroup's memory.current; the daemon's. 0, -ENODATA: not known. */
 typedef int (*kw_history_fn)(void *context, const char *path, struct kw_history *ret_history);
 
+/* How a cgroup stands now; the daemon's. 0, or -errno: not known. */
+typedef int (*kw_context_fn)(void *context, const char *path,
+			     struct kw_cgroup_context *ret_context);
+
 /* What the kernel's programs have counted of a cgroup; the daemon's. 0, or -errno: nothing. */
 typedef int (*kw_cgroup_counts_fn)(void *context, uint64_t cgroup_id,
 				   struct kw_cgroup_counts *ret_counts);
@@ -359,6 +366,7 @@ struct kw_reconcile_options {
 	kw_state_fn state;     /* NULL: nothing is looked at */
 	uint64_t silence_ns;   /* a guest that says nothing for longer is told of; 0: none is */
 	kw_history_fn history; /* may be NULL */
+	kw_context_fn cgroup_context; /* may be NULL */
 	void *context;
 	bool memory_localevents; /* cgroup2 is mounted so: a limit owner's memory.events leaves out what
 				  * is counted in its descendants, and is not held against kills */

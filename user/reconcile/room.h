@@ -56,6 +56,11 @@ int kw_high_observe(struct kw_reconcile *reconcile, const struct kw_attributed *
 /* pids.c */
 int kw_pids_observe(struct kw_reconcile *reconcile, const struct kw_attributed *attributed);
 
+/* ---- userspace_kill.c ---- */
+
+int kw_userspace_kill_observe(struct kw_reconcile *reconcile,
+			      const struct kw_attributed *attributed);
+
 /* gaps.c */
 
 struct kw_reconcile {

@@ -23,6 +23,9 @@ enum need {
 
 /* An event of the host's within so long before a claim, or after it, is what the claim is about. */
 #define NEAR_NS (15 * KW_NSEC_PER_SEC)
+/* A kill is before the word of it. Only where it was not the kernel that told the host, but a counter,
+ * may it be noticed a little later. */
+#define NOTICED_NS (2 * KW_NSEC_PER_SEC)
 /* Bytes that a process had written before it died are read within this. */
 #define DRAIN_NS KW_NSEC_PER_SEC
 /* The counter stood still for so long before a claim. */
@@ -51,7 +54,8 @@ static bool always(const struct kw_case *at)
 
 static bool host_killed_too(const struct kw_case *at)
 {
-	return is_near(&at->cell->oom_claim, &at->cell->oom_kill);
+	return is_near(&at->cell->oom_claim, &at->cell->oom_kill) &&
+	       at->cell->oom_kill.boot_ns <= at->cell->oom_claim.boot_ns + NOTICED_NS;
 }
 
 static bool host_killed_nothing(const struct kw_case *at)

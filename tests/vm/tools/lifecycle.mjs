@@ -14,6 +14,6 @@ for (let at = 0; at + 20 <= data.length;) {
 		continue;
 	const used = record.readUInt16LE(62);
 	const path = record.subarray(64, 64 + used).toString('latin1').split('\0').slice(0, -1).reverse();
-	console.log(WHAT[record.readUInt32LE(32)], record.readBigUInt64LE(40), record.readBigUInt64LE(48),
+	console.log(WHAT[record.readUInt32LE(32)], String(record.readBigUInt64LE(40)), String(record.readBigUInt64LE(48)),
 		record.readUInt32LE(56) & 4 ? 1 : 0, record.readUInt32LE(36), '/' + path.join('/'));
 }

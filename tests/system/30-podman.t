@@ -1,0 +1,36 @@
+#!/bin/sh
+# SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# A real container of podman's is killed by the kernel: it is told by the name its user gave it.
+. "${KW_VM:?runs in the VM: tests/vm/run --system}/lib.sh"
+ledger=/var/lib/kwitness/ledger
+keyring=/etc/kwitness/keyring.json
+daemon_log=$KW_OUT/daemon.log
+trap 'journalctl -u kwitnessd -o short-monotonic >"$daemon_log" 2>&1; kw_at_exit' EXIT
+# Not dpkg-deb -x: it would put directories in the place of the links of a merged /usr.
+unpack() { dpkg-deb --fsys-tarfile "$1" | tar -C / -x --keep-directory-symlink; } # PACKAGE
+active() { [ "$(systemctl show --value -p ActiveState "$1")" = active ]; } # UNIT
+
+# podman 4.3 cannot put an overlay on the VM's own: its storage is a tmpfs.
+mount -t tmpfs containers /var/lib/containers 2>/dev/null || { mkdir -p /var/lib/containers && mount -t tmpfs containers /var/lib/containers; }
+for deb in "$KW_BUILD"/guests/*.deb; do
+	case $deb in */systemd* | */login_* | */passwd_*) ;; *) unpack "$deb" ;; esac
+done
+ldconfig
+check 'the package installs' dpkg -i "$KW_DEB"
+wait_for 60 active kwitnessd || bail_out 'the daemon is up'
+mkdir "$KW_TMP/root"
+cp "$KW_VICTIMS/hog" "$KW_TMP/root/hog"
+check 'an image is made' sh -c 'tar -C "$1" -c hog | podman import - localhost/hog' sh "$KW_TMP/root"
+podman run --cgroup-manager cgroupfs --network none --name cart-web --memory 16m --memory-swap 16m localhost/hog /hog --bytes 64M \
+	>"$KW_OUT/podman" 2>&1
+is "$?" 137 'the container was killed'
+id=$(podman inspect --format '{{.Id}}' cart-web)
+check 'its kill is told' wait_for 60 has_events host.v1.oom_kill 1 ".data.victim.cgroup.containerId == \"$id\""
+is "$(event_field host.v1.oom_kill .data.victim.cgroup.container)" cart-web 'by the name of the container'
+is "$(event_field host.v1.oom_kill .data.victim.cgroup.runtime)" podman 'as one of podman'\''s'
+is "$(event_field host.v1.oom_kill .data.limitOwner.maxBytes)" 16777216 'by its limit'
+like "$(kwitness incidents --ledger "$ledger")" "cart-web|libpod-$id" 'kwitness incidents has it'
+like "$(journalctl -o cat -t kwitnessd)" 'in container cart-web was killed' 'and so does the journal'
+systemctl stop kwitnessd
+check 'the ledger verifies' /usr/bin/kwitness verify --keyring "$keyring" "$ledger"
+done_testing
