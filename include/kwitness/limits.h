@@ -243,6 +243,13 @@
 #define KW_KID_MAX 128
 
 /*
+ * Keys that a ledger announced and that a verifier remembers, besides those of the keyring; at least as many
+ * as lines are checked at a time. At the cap: the oldest is forgotten, and what it signs from then on is by an
+ * unknown key instead of a retired one: a fault all the same.
+ */
+#define KW_KEYS_ANNOUNCED_MAX 128
+
+/*
  * Lines that may come between those a checkpoint covers and the checkpoint itself, while its head is
  * made durable. A verifier remembers so many leaf hashes (128 KiB). Above: the daemon begins a new one.
  */

@@ -17,6 +17,7 @@
 #define KW_TYPE_ACCOUNT KW_TYPE_PREFIX "host.v1.account"
 #define KW_TYPE_CGROUP KW_TYPE_PREFIX "host.v1.cgroup"
 #define KW_TYPE_CHECKPOINT KW_TYPE_PREFIX "host.v1.checkpoint"
+#define KW_TYPE_KEY KW_TYPE_PREFIX "host.v1.key"
 #define KW_TYPE_GAP KW_TYPE_PREFIX "host.v1.gap"
 #define KW_TYPE_CROSSCHECK KW_TYPE_PREFIX "host.v1.crosscheck"
 #define KW_TYPE_AGENT_SILENCED KW_TYPE_PREFIX "guest.v1.agent_silenced"

@@ -31,11 +31,14 @@ enum kw_fault {
 	KW_FAULT_SEQUENCE_REPEATED, /* a number stands twice: replayed or copied */
 	KW_FAULT_SEQUENCE_ORDER,    /* a number smaller than its predecessor: moved */
 	KW_FAULT_SOURCE,	    /* another host's line */
-	KW_FAULT_START,	     /* the first line is not the ledger's first, and not declared so */
-	KW_FAULT_NOTE,	     /* a checkpoint's note is malformed, unsigned, or not this ledger's */
-	KW_FAULT_CHECKPOINT, /* a checkpoint does not fit the lines before it */
-	KW_FAULT_SINCE,	     /* the ledger does not extend the checkpoint it was to extend */
-	KW_FAULT_COMPRESSED, /* a compressed file is damaged or cut off: its rest could not be had */
+	KW_FAULT_START,	      /* the first line is not the ledger's first, and not declared so */
+	KW_FAULT_NOTE,	      /* a checkpoint's note is malformed, unsigned, or not this ledger's */
+	KW_FAULT_CHECKPOINT,  /* a checkpoint does not fit the lines before it */
+	KW_FAULT_SINCE,	      /* the ledger does not extend the checkpoint it was to extend */
+	KW_FAULT_COMPRESSED,  /* a compressed file is damaged or cut off: its rest could not be had */
+	KW_FAULT_VALIDITY,    /* the keyring limits the key to other times or another part */
+	KW_FAULT_RETIRED_KEY, /* another key had been put in the place of the one that signed */
+	KW_FAULT_ROTATION,    /* a change of keys that does not hold */
 	KW_FAULT_COUNT_
 };
 const char *kw_fault_name(enum kw_fault fault); /* "signature", "digest", … */
@@ -69,8 +72,8 @@ struct kw_verify_result {
 		removed_to; /* lines up to it were removed by retention, as the ledger says; 0: none */
 };
 
-/* Reads {kid: base64url public key}: O_NOFOLLOW, duplicate kids refused, small-order and otherwise
- * unusable keys refused. 0; -EBADMSG with *ret_reason (static text); -errno. */
+/* Reads {kid: base64url public key}, or {kid: {"key": …, limits}} (docs/ledger.md, "The keyring"):
+ * O_NOFOLLOW, duplicate kids refused, small-order and otherwise unusable keys refused. 0; -EBADMSG with *ret_reason (static text); -errno. */
 int kw_keyring_load(const char *path, struct kw_keyring **ret_keyring, const char **ret_reason);
 int kw_keyring_parse(const char *text, size_t length, struct kw_keyring **ret_keyring,
 		     const char **ret_reason);
@@ -101,6 +104,20 @@ int kw_verifier_set_since(struct kw_verifier *verifier, const char *name, const 
 /* Nothing follows: says what only the whole ledger shows (KW_FAULT_SINCE, KW_FAULT_START). Once, after the last file. */
 int kw_verifier_finish(struct kw_verifier *verifier);
 void kw_verifier_result(const struct kw_verifier *verifier, struct kw_verify_result *ret_result);
+
+/* A key, and what was read of the ledger says about it. Sequences; 0: none. */
+struct kw_key_use {
+	const char *id;		  /* borrowed from the verifier */
+	const unsigned char *key; /* 32 bytes, borrowed */
+	bool is_given;		  /* of the keyring; else the ledger announced it */
+	uint64_t first_used;	  /* first line it signed */
+	uint64_t last_used;
+	uint64_t announced; /* the line that announced it */
+	uint64_t retired;   /* the line, its last, that put another in its place */
+};
+/* The keys in no order, one after the other: false behind the last. The keyring's, and of those that the
+ * ledger announced the last 128. */
+bool kw_verifier_key(const struct kw_verifier *verifier, size_t index, struct kw_key_use *ret_use);
 
 /* Verifies one event alone (signature and digest; no chain). 0: good; else 1 + the enum kw_fault,
  * with *ret_reason a static sentence. */

@@ -7,6 +7,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/xattr.h>
 #include <unistd.h>
 
 #include "user/attest/attest.h"
@@ -183,6 +184,99 @@ static void generates_what_it_can_read(void **state)
 	kw_key_free(key);
 }
 
+static void an_epochs_key_comes_of_the_one_before(void **state)
+{
+	struct kw_key *first = NULL, *second = NULL, *third = NULL, *again = NULL, *twin = NULL;
+	char text[256];
+
+	(void)state;
+	assert_int_equal(kw_key_from_seed(rfc_seed, "host", &first), 0);
+	assert_int_equal(kw_key_next_epoch(first, at("e2"), &second), 0);
+	assert_string_equal(kw_key_id(second), "host.2");
+	assert_int_equal(kw_key_next_epoch(second, at("e3"), &third), 0);
+	assert_string_equal(kw_key_id(third), "host.3");
+	assert_int_equal(kw_key_next_epoch(second, at("e3"), &again), -EEXIST);
+	assert_int_equal(kw_key_next_epoch(first, at("twin"), &twin), 0);
+	assert_string_equal(kw_key_id(twin), "host.2");
+	/* Who has the first seed does not have the second: random bytes went in. */
+	assert_memory_not_equal(kw_key_public(twin), kw_key_public(second), 32);
+	kw_key_free(twin);
+	twin = NULL;
+	/* It goes on from the file. */
+	assert_int_equal(kw_key_load(at("e3"), NULL, &again), 0);
+	assert_memory_equal(kw_key_public(again), kw_key_public(third), 32);
+	assert_int_equal(kw_key_next_epoch(again, at("e4"), &twin), 0);
+	assert_string_equal(kw_key_id(twin), "host.4");
+	kw_key_free(first);
+	kw_key_free(second);
+	kw_key_free(third);
+	kw_key_free(again);
+	kw_key_free(twin);
+
+	assert_int_equal(load("xaqN9D-fg3vtt0QvMdy3sWbThTUHbwlLhc46LgtEWPc\nkid: a.2\nepoch: 2\n",
+			      0600, text),
+			 0);
+	assert_int_equal(load("xaqN9D-fg3vtt0QvMdy3sWbThTUHbwlLhc46LgtEWPc\nkid: a.2\nepoch: 3\n",
+			      0600, NULL),
+			 -EBADMSG);
+	assert_int_equal(load("xaqN9D-fg3vtt0QvMdy3sWbThTUHbwlLhc46LgtEWPc\nkid: .2\nepoch: 2\n",
+			      0600, NULL),
+			 -EBADMSG);
+	assert_int_equal(
+		load("xaqN9D-fg3vtt0QvMdy3sWbThTUHbwlLhc46LgtEWPc\nepoch: 2\n", 0600, NULL),
+		-EBADMSG);
+	assert_int_equal(load("xaqN9D-fg3vtt0QvMdy3sWbThTUHbwlLhc46LgtEWPc\nkid: a.0\nepoch: 0\n",
+			      0600, NULL),
+			 -EBADMSG);
+}
+
+/* An access control list as setfacl(1) writes it: entries of tag, permissions and id, little endian. */
+static int load_with_acl(const unsigned char (*entries)[8], size_t count, mode_t mode)
+{
+	unsigned char acl[4 + 8 * 8] = { 2 };
+	struct kw_key *key = NULL;
+	int r;
+
+	write_key("k", "xaqN9D-fg3vtt0QvMdy3sWbThTUHbwlLhc46LgtEWPc\n", 0400);
+	memcpy(acl + 4, entries, 8 * count);
+	assert_int_equal(setxattr(at("k"), "system.posix_acl_access", acl, 4 + 8 * count, 0), 0);
+	if (mode)
+		assert_int_equal(chmod(at("k"), mode), 0);
+	r = kw_key_load(at("k"), NULL, &key);
+	kw_key_free(key);
+	return r;
+}
+
+static void a_credential_that_a_list_lets_us_read_is_taken(void **state)
+{
+	const unsigned char us = (unsigned char)geteuid();
+#define ACL(user, group)                                                                           \
+	{                                                                                          \
+		{ 1, 0, 4, 0, 255, 255, 255, 255 }, { 2, 0, 4, 0, user, 0, 0, 0 },                 \
+			{ 4, 0, group, 0, 255, 255, 255, 255 },                                    \
+			{ 16, 0, 4, 0, 255, 255, 255, 255 },                                       \
+		{                                                                                  \
+			32, 0, 0, 0, 255, 255, 255, 255                                            \
+		}                                                                                  \
+	}
+	const unsigned char ours[5][8] = ACL(us, 0), others[5][8] = ACL((unsigned char)(us + 1), 0),
+			    group[5][8] = ACL(us, 4);
+
+	(void)state;
+	if (geteuid() !=
+	    0) { /* a file of root's cannot be made: then it is ours, and that is refused */
+		if (us == geteuid())
+			assert_int_equal(load_with_acl(ours, 5, 0), -EPERM);
+		return;
+	}
+	assert_int_equal(load_with_acl(ours, 5, 0), 0); /* 0440 */
+	assert_int_equal(load_with_acl(ours, 5, 0444), -EPERM);
+	assert_int_equal(load_with_acl(ours, 5, 0460), -EPERM);
+	assert_int_equal(load_with_acl(others, 5, 0), -EPERM);
+	assert_int_equal(load_with_acl(group, 5, 0), -EPERM);
+	assert_int_equal(load("xaqN9D-fg3vtt0QvMdy3sWbThTUHbwlLhc46LgtEWPc\n", 0440, NULL), -EPERM);
+}
+
 static void the_default_id_counts_when_the_file_has_none(void **state)
 {
 	struct kw_key *key = NULL;
@@ -204,6 +298,8 @@ int main(void)
 		support_test(refuses_other_text),
 		support_test(refuses_files_that_others_may_read),
 		support_test(generates_what_it_can_read),
+		support_test(an_epochs_key_comes_of_the_one_before),
+		support_test(a_credential_that_a_list_lets_us_read_is_taken),
 		support_test(the_default_id_counts_when_the_file_has_none),
 	};
 

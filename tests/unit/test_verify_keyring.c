@@ -106,6 +106,44 @@ static void other_texts_are_refused(void **state)
 	refuse("{\"\xc3\xa4\":\"" KEY_1 "\"}");
 }
 
+static void limits_are_read_strictly(void **state)
+{
+#define LIMITED(limits) "{\"a\":{\"key\":\"" KEY_1 "\"" limits "}}"
+	static const char *const good[] = {
+		LIMITED(""),
+		LIMITED(",\"notBefore\":\"2026-01-01T00:00:00Z\",\"notAfter\":\"2026-01-01T01:00:00+01:00\""),
+		LIMITED(",\"firstSequence\":7,\"lastSequence\":7"),
+		LIMITED(",\"lastSequence\":18446744073709551615"),
+	};
+	static const char *const bad[] = {
+		"{\"a\":{}}",
+		"{\"a\":{\"key\":1}}",
+		"{\"a\":{\"notBefore\":\"2026-01-01T00:00:00Z\"}}",
+		LIMITED(",\"notbefore\":\"2026-01-01T00:00:00Z\""), /* a limit that is not known is none */
+		LIMITED(",\"notBefore\":\"yesterday\""),
+		LIMITED(",\"notBefore\":1"),
+		LIMITED(",\"notAfter\":null"),
+		LIMITED(",\"firstSequence\":0"),
+		LIMITED(",\"firstSequence\":-1"),
+		LIMITED(",\"firstSequence\":1.5"),
+		LIMITED(",\"firstSequence\":\"1\""),
+		LIMITED(",\"firstSequence\":8,\"lastSequence\":7"),
+		LIMITED(",\"notBefore\":\"2026-01-02T00:00:00Z\",\"notAfter\":\"2026-01-01T00:00:00Z\""),
+		"{\"a\":{\"key\":\"AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA\"}}",
+	};
+	struct kw_keyring *keyring = NULL;
+
+	(void)state;
+	for (size_t i = 0; i < sizeof(good) / sizeof(good[0]); i++) {
+		assert_int_equal(parse(good[i], &keyring), 0);
+		assert_int_equal(kw_keyring_find(keyring, "a")[0], 0xd7);
+		kw_keyring_free(keyring);
+		keyring = NULL;
+	}
+	for (size_t i = 0; i < sizeof(bad) / sizeof(bad[0]); i++)
+		refuse(bad[i]);
+}
+
 static void the_number_of_keys_is_bounded(void **state)
 {
 	struct kw_keyring *keyring = NULL;
@@ -157,6 +195,7 @@ int main(void)
 		support_test(finds_keys_by_their_ids),	     support_test(a_repeated_id_is_refused),
 		support_test(small_order_keys_are_refused),  support_test(other_texts_are_refused),
 		support_test(the_number_of_keys_is_bounded), support_test(links_are_refused),
+		support_test(limits_are_read_strictly),
 	};
 
 	return cmocka_run_group_tests_name("verify_keyring", tests, NULL, NULL);

@@ -10,7 +10,7 @@ import { readFileSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 
 const TYPE = 'https://cloudevents.io/verifiability/dsse/v0.1';
-const HOST = 'dev.cellos.events.cell.observability.host.v1.', CHECKPOINT = `${HOST}checkpoint`, GAP = `${HOST}gap`;
+const HOST = 'dev.cellos.events.cell.observability.host.v1.', CHECKPOINT = `${HOST}checkpoint`, KEY = `${HOST}key`, GAP = `${HOST}gap`;
 const NAMES = ['data', 'datacontenttype', 'dssematerial', 'id', 'prevhash', 'recordedtime', 'sequence', 'signedextattrs',
 	'source', 'specversion', 'subject', 'time', 'timenanos', 'type'];
 const sha = (...parts) => parts.reduce((hash, part) => hash.update(part), createHash('sha256')).digest();
@@ -23,17 +23,15 @@ const base64 = (text, length) => {
 };
 
 const [keyringPath, ledger, extra] = process.argv.slice(2);
-const keys = Object.entries(JSON.parse(readFileSync(keyringPath))).map(([id, text]) => {
-	const raw = Buffer.from(text, 'base64url');
-	return { id, raw, key: createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') }, format: 'jwk' }) };
-});
+const newKey = (id, value, raw = Buffer.from(value.key ?? value, 'base64url')) => ({ ...value, id, raw,
+	key: createPublicKey({ key: { kty: 'OKP', crv: 'Ed25519', x: raw.toString('base64url') }, format: 'jwk' }) });
+const keys = Object.entries(JSON.parse(readFileSync(keyringPath))).map(([id, value]) => newKey(id, value));
 // The bytes of `data`, the first member: numbers above 2^53 would not survive JSON.parse().
 function rawData(line) {
 	let depth = 0, string = false;
 	for (let i = '{"data":'.length; i < line.length; i++) {
 		if (string) {
-			if (line[i] === '\\') i++;
-			else if (line[i] === '"') string = false;
+			if (line[i] === '\\') i++; else if (line[i] === '"') string = false;
 		} else if (line[i] === '"') string = true;
 		else if (line[i] === '{' || line[i] === '[') depth++;
 		else if ((line[i] === '}' || line[i] === ']') && --depth === 0) return line.slice('{"data":'.length, i + 1);
@@ -41,48 +39,53 @@ function rawData(line) {
 	return '';
 }
 function checkEvent(line, where) {
-	let event;
-	try { event = JSON.parse(line); } catch { fail(`${where}: malformed`); }
+	let event; try { event = JSON.parse(line); } catch { fail(`${where}: malformed`); }
 	const names = Object.keys(event), data = rawData(line);
 	must(names.join() === NAMES.filter((n) => n !== 'subject' || 'subject' in event).join(), `${where}: attributes`);
 	must(names.every((n) => n === 'data' || (typeof event[n] === 'string' && event[n])), `${where}: an attribute is empty`);
 	must(line === `{${names.map((n) => `"${n}":${n === 'data' ? data : JSON.stringify(event[n])}`).join(',')}}`, `${where}: not canonical`);
 	must(event.datacontenttype === 'application/json' && event.specversion === '1.0' &&
 		event.signedextattrs === 'prevhash,recordedtime,sequence,timenanos', `${where}: a fixed attribute is another`);
-	for (const time of [event.time, event.recordedtime]) must(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/.test(time), `${where}: time`);
+	must([event.time, event.recordedtime].every((t) => /^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{9}Z$/.test(t)), `${where}: time`);
 	must(event.timenanos === event.time.slice(20, 29), `${where}: timenanos`);
 	must(/^\d{20}$/.test(event.sequence), `${where}: sequence`);
 	const hashes = ['id', 'source', 'specversion', 'type', 'datacontenttype', 'dataschema', 'subject'].map((n) => sha(event[n] ?? ''));
-	hashes.push(sha(`${event.time.slice(0, 19)}Z`), sha(data));
-	for (const name of event.signedextattrs.split(',')) hashes.push(sha(name), sha(event[name]));
+	hashes.push(sha(`${event.time.slice(0, 19)}Z`), sha(data), ...event.signedextattrs.split(',').flatMap((n) => [sha(n), sha(event[n])]));
 	const envelope = JSON.parse(base64(event.dssematerial)), [{ keyid, sig }] = envelope.signatures;
 	const exact = `{"payload":"${envelope.payload}","payloadType":"${TYPE}","signatures":[{"keyid":"${keyid}","sig":"${sig}"}]}`;
 	must(base64(event.dssematerial).toString() === exact, `${where}: envelope`);
 	const signer = keys.find(({ id }) => id === keyid), body = base64(envelope.payload, 32);
 	must(signer, `${where}: unknown key ${keyid}`);
+	must(!signer.retired, `${where}: retired key ${keyid}`);
+	const at = Number(event.sequence), when = Date.parse(event.recordedtime); // not before or after: NaN is neither
+	must(!(at < signer.firstSequence || at > signer.lastSequence || when < Date.parse(signer.notBefore) || when > Date.parse(signer.notAfter)),
+		`${where}: validity of ${keyid}`);
+	signer.used = true;
 	must(verify(null, Buffer.concat([Buffer.from(`DSSEv1 46 ${TYPE} 32 `), body]), signer.key, base64(sig, 64)), `${where}: signature`);
 	must(body.equals(sha(...hashes)), `${where}: digest: the event was changed after it was signed`);
-	return event;
+	return [event, signer];
+}
+function changeKey(event, signer, where) {
+	const { next, previous } = event.data, known = keys.find(({ id }) => id === next.keyId) ?? newKey(next.keyId, next.publicKey);
+	const text = `kwitness-key-v1\n${event.source}\n${event.sequence}\n${event.prevhash}\n${signer.id}\n${next.keyId}\n${next.publicKey}\n`;
+	must(previous.keyId === signer.id && !known.used && known.raw.toString('base64url') === next.publicKey &&
+		verify(null, Buffer.from(text), known.key, Buffer.from(next.signature, 'base64url')), `${where}: rotation`);
+	signer.retired = known.used = keys.includes(known) || keys.push(known) > 0;
 }
 function checkNote(note, where) {
 	const text = note.slice(0, note.indexOf('\n\n') + 1), [origin, size, root] = text.split('\n');
 	must(text.split('\n').length === 4 && /^[1-9]\d*$/.test(size), `${where}: note: malformed`);
-	const good = note.slice(text.length + 1).trimEnd().split('\n').some((line) => {
-		if (!line.startsWith(`\u2014 ${origin} `)) return false;
-		const bytes = base64(line.slice(origin.length + 3));
-		return keys.some(({ raw, key }) => bytes.subarray(0, 4).equals(sha(origin, '\n', Buffer.of(1), raw).subarray(0, 4)) &&
-			verify(null, Buffer.from(text), key, bytes.subarray(4)));
-	});
-	must(good, `${where}: note: no good signature by a key of the keyring`);
+	must(note.slice(text.length + 1).trimEnd().split('\n').some((line, _, __, bytes = line.startsWith(`\u2014 ${origin} `) && base64(line.slice(origin.length + 3))) =>
+		bytes && keys.some(({ raw, key, retired }) => !retired && bytes.subarray(0, 4).equals(sha(origin, '\n', Buffer.of(1), raw).subarray(0, 4)) &&
+			verify(null, Buffer.from(text), key, bytes.subarray(4)))), `${where}: note: no good signature by a key of the keyring`);
 	return { origin, size: Number(size), root };
 }
 // RFC 6962 2.1 over leaf hashes, with the perfect subtrees remembered.
 const leaf = (line) => sha(Buffer.of(0), line), subtrees = new Map();
 function root(leaves, from, to) {
-	const name = `${from} ${to}`;
-	if (subtrees.has(name)) return subtrees.get(name);
-	if (to - from === 1) return leaves[from];
-	const half = 2 ** Math.floor(Math.log2(to - from - 1)), node = sha(Buffer.of(1), root(leaves, from, from + half), root(leaves, from + half, to));
+	const name = `${from} ${to}`, half = 2 ** Math.floor(Math.log2(to - from - 1));
+	if (subtrees.has(name) || to - from === 1) return subtrees.get(name) ?? leaves[from];
+	const node = sha(Buffer.of(1), root(leaves, from, from + half), root(leaves, from + half, to));
 	if (to - from === 2 * half) subtrees.set(name, node);
 	return node;
 }
@@ -91,25 +94,24 @@ function checkLedger(directory, since) {
 	let previous, begin, source, first, base = 0, last = 0;
 	// Compressed or not; one that is there both ways is read as it was written.
 	for (const file of files.filter((n) => /^\d{20}\.jsonl(\.zst)?$/.test(n) && !files.includes(n.slice(0, -4))).sort()) {
-		const path = join(directory, file);
-		const text = file.endsWith('.zst') ? execFileSync('zstd', ['-dcq', path], { maxBuffer: 2 ** 30 }).toString() : readFileSync(path, 'utf8');
+		const path = join(directory, file), text = file.endsWith('.zst')
+			? execFileSync('zstd', ['-dcq', path], { maxBuffer: 2 ** 30 }).toString() : readFileSync(path, 'utf8');
 		must(text.endsWith('\n'), `${file}: torn`);
 		for (const line of text.slice(0, -1).split('\n')) {
-			const where = `line ${leaves.length + 1} of those read`, event = checkEvent(line, where);
+			const where = `line ${leaves.length + 1} of those read`, [event, signer] = checkEvent(line, where);
 			if (!previous) leaves.length = base = Number(event.sequence) - 1; // retention must say why
 			must(BigInt(event.sequence) === BigInt(leaves.length + 1), `${where}: sequence ${event.sequence}`);
 			previous ??= begin = base ? Buffer.from(event.prevhash, 'base64url') : Buffer.alloc(32);
-			must(event.prevhash === previous.toString('base64url'), `${where}: chain`);
-			must((source ??= event.source) === event.source, `${where}: source`);
-			[previous, first] = [sha(line), first ?? sha(line)];
+			must(event.prevhash === previous.toString('base64url'), `${where}: chain`), must((source ??= event.source) === event.source, `${where}: source`);
+			previous = sha(line), first ??= previous;
 			if (event.type === GAP && event.data.kind === 'retention') removals.push(event.data.removed);
 			if (event.type === CHECKPOINT) {
 				const note = checkNote(event.data.note, where);
 				must(note.origin === event.data.origin && note.size === event.data.size && note.root === event.data.root, `${where}: note: differs`);
 				must(note.size <= leaves.length && note.size >= last && leaves.length - note.size <= 4096, `${where}: checkpoint: size`);
-				notes.push({ note, where });
-				last = note.size;
+				last = notes.push({ note, where }) && note.size;
 			}
+			if (event.type === KEY) changeKey(event, signer, where);
 			leaves.push(leaf(line));
 		}
 	}
@@ -131,16 +133,14 @@ function checkLedger(directory, since) {
 function checkProof(text) {
 	const blank = text.indexOf('\n\n'), [title, body, place, ...hashes] = text.slice(0, blank).split('\n');
 	must(title === 'c2sp.org/tlog-proof@v1' && body.startsWith('extra ') && /^index (0|[1-9]\d*)$/.test(place), 'not a proof');
-	const line = base64(body.slice(6)).toString(), event = checkEvent(line, 'event'), index = Number(place.slice(6));
+	const line = base64(body.slice(6)).toString(), [event] = checkEvent(line, 'event'), index = Number(place.slice(6));
 	const note = checkNote(text.slice(blank + 2), 'checkpoint');
-	must(Number(event.sequence) === index + 1 && index < note.size, 'the event has another place');
-	must(note.origin.startsWith(`${event.source.slice(1)}/`), 'the checkpoint is of another source');
+	must(Number(event.sequence) === index + 1 && index < note.size && note.origin.startsWith(`${event.source.slice(1)}/`), 'another place or source');
 	let node = leaf(line), own = index, last = note.size - 1; // RFC 9162 2.1.3.2
 	for (const hash of hashes.map((h) => base64(h, 32))) {
 		must(last > 0, 'the proof is too long');
-		const right = own % 2 === 0 && own !== last;
-		node = right ? sha(Buffer.of(1), node, hash) : sha(Buffer.of(1), hash, node);
-		if (!right) while (own % 2 === 0 && own !== 0) [own, last] = [Math.floor(own / 2), Math.floor(last / 2)];
+		const right = own % 2 === 0 && own !== last; node = right ? sha(Buffer.of(1), node, hash) : sha(Buffer.of(1), hash, node);
+		if (!right) while (own % 2 === 0 && own !== 0) { own = Math.floor(own / 2); last = Math.floor(last / 2); }
 		[own, last] = [Math.floor(own / 2), Math.floor(last / 2)];
 	}
 	must(last === 0 && node.toString('base64') === note.root, 'the event is not in the tree');

@@ -18,8 +18,8 @@
 struct kw_key; /* private key in sodium_malloc()ed memory */
 
 /* Reads "base64url of the 32-byte seed" from path: regular file, no symbolic link, not readable by
- * group or others, at most 4 KiB; an optional second line "kid: NAME". 0; -EPERM (mode), -EBADMSG
- * (text), -ELOOP, -errno. kid_default: key id when the file names none ("kwitness-<8 hex>" of the
+ * others (but as systemd lets a service read its credential), at most 4 KiB; optional lines behind it:
+ * "kid: NAME", "epoch: N". 0; -EPERM (mode), -EBADMSG (text), -ELOOP, -errno. kid_default: key id when the file names none ("kwitness-<8 hex>" of the
  * public key when NULL). */
 int kw_key_load(const char *path, const char *kid_default, struct kw_key **ret_key) kw_must_check;
 /* A key from a seed: tests and replay. */
@@ -27,6 +27,10 @@ int kw_key_from_seed(const unsigned char seed[static 32], const char *kid, struc
 	kw_must_check;
 /* Makes a new key file (0600, never overwrites: -EEXIST). */
 int kw_key_generate(const char *path, const char *kid, struct kw_key **ret_key) kw_must_check;
+/* The key of the epoch behind key's, in a new file at path: its seed is made of this one's, and this one's
+ * cannot be made of it. 0; -EEXIST; -ENAMETOOLONG: its id, "<id>.<epoch>", is too long; -errno. */
+int kw_key_next_epoch(const struct kw_key *key, const char *path, struct kw_key **ret_next)
+	kw_must_check;
 /* Wipes and frees. */
 void kw_key_free(struct kw_key *key);
 KW_DEFINE_CLEANUP(struct kw_key *, kw_key_free)
@@ -124,6 +128,21 @@ KW_DEFINE_CLEANUP(struct kw_attest *, kw_attest_free)
  * tried again first), -errno. */
 int kw_attest_finding(struct kw_attest *attest, const struct kw_finding *finding,
 		      struct kw_bytes *line) kw_must_check;
+/* Why another key signs from here on. */
+enum kw_rotation_reason {
+	KW_ROTATION_WANTED, /* somebody made a new one */
+	KW_ROTATION_EPOCH,  /* its time was over */
+	KW_ROTATION_REASON_COUNT_
+};
+const char *kw_rotation_reason_name(enum kw_rotation_reason reason);
+
+/* Makes the line that puts next in the place of the key, signed by both; kw_attest_commit() does it. next
+ * is borrowed from then on, and the key is not any more. -EINVAL: it is the same key, or has its id. */
+int kw_attest_rotate(struct kw_attest *attest, const struct kw_key *next,
+		     enum kw_rotation_reason reason, struct kw_bytes *line) kw_must_check;
+/* The key in force. */
+const struct kw_key *kw_attest_key(const struct kw_attest *attest);
+
 /* The line last made was kept: the head moves on to it. */
 void kw_attest_commit(struct kw_attest *attest);
 /* Id of the event in the line last made. */

@@ -43,6 +43,8 @@ enum constant {
 
 struct kw_attest {
 	const struct kw_key *key;
+	const struct kw_key
+		*next_key; /* the line last made puts it in key's place; NULL: it does not */
 	const struct kw_clock *clock;
 	char *source;
 	unsigned char constants[CONST_COUNT][KW_DIGEST_BYTES];
@@ -289,6 +291,7 @@ int kw_attest_finding(struct kw_attest *attest, const struct kw_finding *finding
 	int r;
 
 	attest->made = false;
+	attest->next_key = NULL;
 	r = make_line(attest, finding, &limits, line);
 	while (r == -EMSGSIZE && finding->kind == KW_FINDING_OOM_INCIDENT && limits.victims > 0) {
 		limits.victims /= 2;
@@ -303,6 +306,7 @@ int kw_attest_checkpoint(struct kw_attest *attest, const struct kw_checkpoint *c
 	int r;
 
 	attest->made = false;
+	attest->next_key = NULL;
 	if (checkpoint->tree->tree.size > attest->head.sequence)
 		return -EINVAL;
 	r = kw_event_checkpoint(checkpoint, attest->key, attest->source, attest->clock,
@@ -312,10 +316,46 @@ int kw_attest_checkpoint(struct kw_attest *attest, const struct kw_checkpoint *c
 	return prepare_commit(attest, r, line);
 }
 
+int kw_attest_rotate(struct kw_attest *attest, const struct kw_key *next,
+		     enum kw_rotation_reason reason, struct kw_bytes *line)
+{
+	const struct kw_rotation rotation = {
+		.previous = attest->key,
+		.next = next,
+		.reason = reason,
+		.source = attest->source,
+		.head = &attest->head,
+	};
+	int r;
+
+	attest->made = false;
+	attest->next_key = NULL;
+	/* No verifier would take either for another key. */
+	if (strcmp(kw_key_id(next), kw_key_id(attest->key)) == 0 ||
+	    memcmp(kw_key_public(next), kw_key_public(attest->key), crypto_sign_PUBLICKEYBYTES) ==
+		    0)
+		return -EINVAL;
+	r = kw_event_key(&rotation, attest->clock, &attest->event);
+	if (r == 0)
+		r = finish_line(attest, "", line);
+	r = prepare_commit(attest, r, line);
+	if (r == 0)
+		attest->next_key = next;
+	return r;
+}
+
+const struct kw_key *kw_attest_key(const struct kw_attest *attest)
+{
+	return attest->key;
+}
+
 void kw_attest_commit(struct kw_attest *attest)
 {
 	if (!attest->made)
 		return;
+	if (attest->next_key)
+		attest->key = attest->next_key;
+	attest->next_key = NULL;
 	attest->head = attest->next;
 	if (attest->has_tree)
 		kw_attest_tree_grow(&attest->tree, attest->next_leaf, attest->next.hash);

@@ -33,6 +33,18 @@ int kw_event_checkpoint(const struct kw_checkpoint *checkpoint, const struct kw_
 			const char *source, const struct kw_clock *clock, struct kw_event *event)
 	kw_must_check;
 
+/* What a change of keys says, and the place that the next key signs for. */
+struct kw_rotation {
+	const struct kw_key *previous;
+	const struct kw_key *next;
+	enum kw_rotation_reason reason;
+	const char *source;
+	const struct kw_chain_head *head; /* the line behind it */
+};
+/* The event of a change of keys. 0 or -errno. */
+int kw_event_key(const struct kw_rotation *rotation, const struct kw_clock *clock,
+		 struct kw_event *event) kw_must_check;
+
 /* ---- tree.c ---- */
 
 /* Adds a line by the two hashes of it. */

@@ -3,14 +3,22 @@
  * The private key: read once, kept read-only in memory that libsodium locks (mlock, MADV_DONTDUMP)
  * between guard pages, wiped when it is freed. Only this file holds a pointer to it. Checks are made on the opened descriptor, so that a path that changes meanwhile
  * changes nothing.
+ *
+ * Epochs: the next key's seed is BLAKE2b, keyed with this one's seed, over fresh random bytes
+ * (crypto_generichash(3)). Nobody comes back from it to this one; and because of the random bytes nobody
+ * who has an older seed, from a backup perhaps, comes forward to it either.
  */
 #include <errno.h>
 #include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 
 #include "user/attest/attest.h"
+#include "user/attest/key.h"
 #include "user/base/file.h"
+#include "user/base/text.h"
 
 #define KEY_FILE_MAX 4096
 #define SEED_BYTES crypto_sign_SEEDBYTES
@@ -21,6 +29,7 @@ struct kw_key {
 	unsigned char *secret; /* crypto_sign_SECRETKEYBYTES, sodium_malloc()ed, read-only */
 	unsigned char public[crypto_sign_PUBLICKEYBYTES];
 	char id[KW_KID_MAX + 1];
+	uint64_t epoch; /* 0: no epoch was begun; else the id ends with ".<epoch>" */
 };
 
 static void wipe_free(void *pointer)
@@ -97,7 +106,7 @@ static int open_checked(const char *path, size_t *ret_size)
 		return -errno;
 	if (!S_ISREG(status.st_mode))
 		return -EBADMSG;
-	if ((status.st_mode & 077) != 0 || (status.st_uid != geteuid() && status.st_uid != 0))
+	if (kw_key_check_access(fd, &status) < 0)
 		return -EPERM;
 	if (status.st_size <= 0 || status.st_size > KEY_FILE_MAX)
 		return -EBADMSG;
@@ -105,37 +114,65 @@ static int open_checked(const char *path, size_t *ret_size)
 	return take_fd(fd);
 }
 
-/* "seed" NL [ "kid: NAME" NL ], and nothing else. ret_kid: empty when there is none. */
-static int parse_file(const char *text, size_t length, unsigned char *ret_seed,
-		      char ret_kid[static KW_KID_MAX + 1])
+/* The line at *at if it begins with name: its value. NULL: another line, or none. */
+static const char *take_line(const char **at, const char *end, const char *name, size_t *ret_length)
 {
-	const char *end = text + length, *line_end = memchr(text, '\n', length), *next;
-	size_t seed_length = (size_t)((line_end ? line_end : end) - text), decoded, kid_length;
+	const char *value = *at + strlen(name), *newline;
 
+	if ((size_t)(end - *at) <= strlen(name) || memcmp(*at, name, strlen(name)) != 0)
+		return NULL;
+	newline = memchr(value, '\n', (size_t)(end - value));
+	*ret_length = (size_t)((newline ? newline : end) - value);
+	*at = newline ? newline + 1 : end;
+	return value;
+}
+
+/* Length of id without the ".<epoch>" that it must end with; 0: it does not. */
+static size_t base_length(const char *id, uint64_t epoch)
+{
+	char suffix[24];
+	size_t length = strlen(id);
+	int size = snprintf(suffix, sizeof(suffix), ".%" PRIu64, epoch);
+
+	if (size < 0 || length <= (size_t)size || strcmp(id + length - (size_t)size, suffix) != 0)
+		return 0;
+	return length - (size_t)size;
+}
+
+/* "seed" NL [ "kid: NAME" NL [ "epoch: N" NL ] ], and nothing else. ret_kid: empty when there is none. */
+static int parse_file(const char *text, size_t length, unsigned char *ret_seed,
+		      char ret_kid[static KW_KID_MAX + 1], uint64_t *ret_epoch)
+{
+	const char *at = text, *end = text + length, *value;
+	size_t value_length, decoded;
+
+	*ret_epoch = 0;
+	ret_kid[0] = '\0';
+	value = take_line(&at, end, "", &value_length);
 	/* Padding is tolerated; 43 characters are the seed. */
-	while (seed_length > 0 && text[seed_length - 1] == '=')
-		seed_length--;
-	if (seed_length != SEED_TEXT_BYTES - 1 ||
-	    sodium_base642bin(ret_seed, SEED_BYTES, text, seed_length, NULL, &decoded, NULL,
+	while (value && value_length > 0 && value[value_length - 1] == '=')
+		value_length--;
+	if (!value || value_length != SEED_TEXT_BYTES - 1 ||
+	    sodium_base642bin(ret_seed, SEED_BYTES, value, value_length, NULL, &decoded, NULL,
 			      sodium_base64_VARIANT_URLSAFE_NO_PADDING) != 0 ||
 	    decoded != SEED_BYTES)
 		return -EBADMSG;
-	ret_kid[0] = '\0';
-	if (!line_end || line_end + 1 == end)
+	if (at == end)
 		return 0;
-	next = line_end + 1;
-	if ((size_t)(end - next) < 5 || memcmp(next, "kid: ", 5) != 0)
+	value = take_line(&at, end, "kid: ", &value_length);
+	if (!value || value_length > KW_KID_MAX || memchr(value, '\0', value_length))
 		return -EBADMSG;
-	next += 5;
-	line_end = memchr(next, '\n', (size_t)(end - next));
-	if (line_end && line_end + 1 != end)
+	memcpy(ret_kid, value, value_length);
+	ret_kid[value_length] = '\0';
+	if (!is_key_id(ret_kid))
 		return -EBADMSG;
-	kid_length = (size_t)((line_end ? line_end : end) - next);
-	if (kid_length > KW_KID_MAX || memchr(next, '\0', kid_length))
+	if (at == end)
+		return 0;
+	value = take_line(&at, end, "epoch: ", &value_length);
+	if (!value || at != end || kw_text_parse_u64(value, value_length, ret_epoch) < 0 ||
+	    *ret_epoch == 0 || base_length(ret_kid, *ret_epoch) == 0)
 		return -EBADMSG;
-	memcpy(ret_kid, next, kid_length);
-	ret_kid[kid_length] = '\0';
-	return is_key_id(ret_kid) ? 0 : -EBADMSG;
+	return 0;
 }
 
 int kw_key_load(const char *path, const char *kid_default, struct kw_key **ret_key)
@@ -144,6 +181,7 @@ int kw_key_load(const char *path, const char *kid_default, struct kw_key **ret_k
 	cleanup_secret unsigned char *seed = NULL;
 	cleanup_close int fd = -1;
 	char kid[KW_KID_MAX + 1];
+	uint64_t epoch;
 	ssize_t length;
 	size_t size;
 	int r;
@@ -160,16 +198,19 @@ int kw_key_load(const char *path, const char *kid_default, struct kw_key **ret_k
 	length = kw_file_pread_all(fd, text, KEY_FILE_MAX + 1);
 	if (length < 0)
 		return length == -EFBIG ? -EBADMSG : (int)length;
-	r = parse_file(text, (size_t)length, seed, kid);
-	if (r < 0)
-		return r;
-	return kw_key_from_seed(seed, kid[0] ? kid : kid_default, ret_key);
+	r = parse_file(text, (size_t)length, seed, kid, &epoch);
+	if (r == 0)
+		r = kw_key_from_seed(seed, kid[0] ? kid : kid_default, ret_key);
+	if (r == 0)
+		(*ret_key)->epoch = epoch;
+	return r;
 }
 
 /* Writes seed and id to the new file fd. */
-static int write_file(int fd, const unsigned char *seed, const char *kid)
+static int write_file(int fd, const unsigned char *seed, const struct kw_key *key)
 {
 	cleanup_secret char *text = sodium_malloc(SEED_TEXT_BYTES);
+	char more[KW_KID_MAX + 64]; /* not secret */
 	int r;
 
 	if (!text)
@@ -178,14 +219,29 @@ static int write_file(int fd, const unsigned char *seed, const char *kid)
 			  sodium_base64_VARIANT_URLSAFE_NO_PADDING);
 	text[SEED_TEXT_BYTES - 1] = '\n'; /* in place of the NUL */
 	r = kw_file_write_all(fd, text, SEED_TEXT_BYTES);
+	(void)snprintf(more, sizeof(more), "kid: %s\n", key->id);
+	if (key->epoch)
+		(void)snprintf(more + strlen(more), sizeof(more) - strlen(more),
+			       "epoch: %" PRIu64 "\n", key->epoch);
 	if (r == 0)
-		r = kw_file_write_all(fd, "kid: ", 5);
-	if (r == 0) /* NOLINTNEXTLINE(clang-analyzer-core.NonNullParamChecker): not NULL here */
-		r = kw_file_write_all(fd, kid, strlen(kid));
-	if (r == 0)
-		r = kw_file_write_all(fd, "\n", 1);
+		r = kw_file_write_all(fd, more, strlen(more));
 	if (r == 0 && fsync(fd) < 0)
 		r = -errno;
+	return r;
+}
+
+/* Makes the key's new file. */
+static int create_file(const char *path, const unsigned char *seed, const struct kw_key *key)
+{
+	cleanup_close int fd =
+		open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
+	int r;
+
+	if (fd < 0)
+		return -errno;
+	r = write_file(fd, seed, key);
+	if (r < 0)
+		(void)unlink(path); /* ours: O_EXCL made it */
 	return r;
 }
 
@@ -193,7 +249,6 @@ int kw_key_generate(const char *path, const char *kid, struct kw_key **ret_key)
 {
 	cleanup(kw_key_freep) struct kw_key *key = NULL;
 	cleanup_secret unsigned char *seed = NULL;
-	cleanup_close int fd = -1;
 	int r;
 
 	if (sodium_init() < 0)
@@ -203,17 +258,45 @@ int kw_key_generate(const char *path, const char *kid, struct kw_key **ret_key)
 		return -ENOMEM;
 	randombytes_buf(seed, SEED_BYTES);
 	r = kw_key_from_seed(seed, kid, &key);
+	if (r == 0)
+		r = create_file(path, seed, key);
 	if (r < 0)
 		return r;
-	fd = open(path, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (fd < 0)
-		return -errno;
-	r = write_file(fd, seed, key->id);
-	if (r < 0) {
-		(void)unlink(path); /* ours: O_EXCL made it */
-		return r;
-	}
 	*ret_key = take_ptr(key);
+	return 0;
+}
+
+int kw_key_next_epoch(const struct kw_key *key, const char *path, struct kw_key **ret_next)
+{
+	static const char context[] = "kwitness epoch key v1";
+	cleanup(kw_key_freep) struct kw_key *next = NULL;
+	cleanup_secret unsigned char *seeds = NULL; /* this key's, the next one's */
+	unsigned char input[sizeof(context) + 32];
+	uint64_t epoch = key->epoch ? key->epoch + 1 : 2; /* the first key's epoch is 1 */
+	size_t base = key->epoch ? base_length(key->id, key->epoch) : strlen(key->id);
+	char id[KW_KID_MAX + 1];
+	int r;
+
+	r = snprintf(id, sizeof(id), "%.*s.%" PRIu64, (int)base, key->id, epoch);
+	if (r < 0 || (size_t)r >= sizeof(id))
+		return -ENAMETOOLONG;
+	seeds = sodium_malloc((size_t)2 * SEED_BYTES);
+	if (!seeds)
+		return -ENOMEM;
+	memcpy(input, context, sizeof(context));
+	randombytes_buf(input + sizeof(context), 32);
+	(void)crypto_sign_ed25519_sk_to_seed(seeds, key->secret);
+	(void)crypto_generichash(seeds + SEED_BYTES, SEED_BYTES, input, sizeof(input), seeds,
+				 SEED_BYTES);
+	sodium_memzero(input, sizeof(input));
+	r = kw_key_from_seed(seeds + SEED_BYTES, id, &next);
+	if (r < 0)
+		return r;
+	next->epoch = epoch;
+	r = create_file(path, seeds + SEED_BYTES, next);
+	if (r < 0)
+		return r;
+	*ret_next = take_ptr(next);
 	return 0;
 }
 

@@ -37,6 +37,7 @@ struct kw_settings {
 	uint64_t segment_bytes;
 	uint64_t segment_age_ns; /* 0: whatever its age */
 	struct kw_archive_policy archive;
+	uint64_t epoch_seconds;	      /* a key signs so long; 0: until somebody makes another */
 	uint64_t evidence_ring_bytes; /* 0: as built */
 	uint64_t bulk_ring_bytes;
 	bool bpf_stats;
@@ -118,6 +119,9 @@ struct kw_daemon {
 	struct kw_http *http;
 	struct kw_journal *journal;
 	struct kw_key *key;
+	char key_path[KW_PATH_MAX]; /* where it is kept; the next one waits in "<this>.next" */
+	uint64_t key_boot_ns;	    /* in force since */
+	uint64_t key_sequence;	    /* the line that put it in force is not durable yet; 0: it is */
 	struct kw_pipeline pipeline;
 	int record_fd;
 	int stats_fd;	  /* open: the kernel counts what programs cost; -1: it does not for us */
@@ -181,6 +185,19 @@ void kw_http_start(struct kw_daemon *daemon);
 /* A turn of housekeeping: connections that were slow are closed, events that came are sent. */
 void kw_http_turn(struct kw_daemon *daemon);
 void kw_http_free(struct kw_http *http);
+
+/* ---- rekey.c: the key in force, and the next one ---- */
+
+/* Loads the key with which the ledger goes on. Logs why not. 0 or -errno. */
+int kw_rekey_open(struct kw_daemon *daemon) kw_must_check;
+/* The ledger is open: takes over a key that waits, or finishes what the last daemon began. */
+void kw_rekey_start(struct kw_daemon *daemon);
+/* A turn of housekeeping: replaces the file when the change is durable; ends an epoch that is over. */
+void kw_rekey_turn(struct kw_daemon *daemon);
+/* The last line is in the ledger: finishes what can be finished. */
+void kw_rekey_stop(struct kw_daemon *daemon);
+/* SIGHUP: takes over a key that waits. */
+void kw_rekey_reload(struct kw_daemon *daemon);
 
 /* ---- reload.c ---- */
 

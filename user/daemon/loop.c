@@ -69,6 +69,7 @@ static int on_evidence(sd_event_source *source, int fd, uint32_t events, void *c
 static int on_hangup(sd_event_source *source, const struct signalfd_siginfo *info, void *context)
 {
 	(void)source, (void)info;
+	kw_rekey_reload(context);
 	kw_reload(context);
 	return 0;
 }
@@ -115,6 +116,7 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 		(void)on_cells(NULL, -1, 0, daemon);
 	kw_pipeline_poll(&daemon->pipeline);
 	kw_pipeline_scanned(&daemon->pipeline);
+	kw_rekey_turn(daemon);
 	kw_pipeline_checkpoint(&daemon->pipeline);
 	kw_pipeline_segments(&daemon->pipeline);
 	kw_ledger_request_sync(daemon->pipeline.ledger);
@@ -285,6 +287,7 @@ static int stop(struct kw_daemon *daemon)
 	(void)sd_notify(0, "STOPPING=1");
 	kw_cellwatch_stop(daemon);
 	r = drain(daemon);
+	kw_rekey_stop(daemon);
 	if (daemon->stdout_pidfd >= 0) {
 		(void)syscall(SYS_pidfd_send_signal, daemon->stdout_pidfd, SIGTERM, NULL, 0);
 		(void)waitid((idtype_t)P_PIDFD, (id_t)daemon->stdout_pidfd, NULL, WEXITED);

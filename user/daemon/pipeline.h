@@ -118,6 +118,13 @@ void kw_pipeline_segments(struct kw_pipeline *pipeline);
 /* Whether the segment that is written ought to be closed; a checkpoint is to be its last line. */
 bool kw_pipeline_segment_is_due(struct kw_pipeline *pipeline);
 
+/* ---- pipeline_key.c ---- */
+
+/* Appends the line that puts next in the key's place; what follows is signed by it. 0; -errno: nothing has
+ * changed. */
+int kw_pipeline_rotate(struct kw_pipeline *pipeline, const struct kw_key *next,
+		       enum kw_rotation_reason reason) kw_must_check;
+
 /* ---- pipeline_resume.c ---- */
 
 /* What the programs have counted of a cgroup, for reconcile; a kw_cgroup_counts_fn. */

@@ -78,6 +78,7 @@ static const struct setting settings_table[] = {
 	{ "daemon", "userspace-killers", TYPE_UNITS, AT(killers),
 	  "systemd-oomd.service earlyoom.service oomd.service nohang.service nohang-desktop.service",
 	  0, 0 },
+	{ "key", "epoch-seconds", TYPE_BYTES, AT(epoch_seconds), "0", 0, 366ULL * 86400 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 	{ "ledger", "segment-age", TYPE_AGE, AT(segment_age_ns), "1d", 0, AGE_MAX_SEC },
 	{ "ledger", "retain-bytes", TYPE_BYTES, AT(archive.retain_bytes), "0", 0, 1ULL << 60 },
@@ -87,7 +88,7 @@ static const struct setting settings_table[] = {
 };
 
 /* Numbers that may change while the daemon runs; whatever is opened at the start may not. */
-static const char *const live_keys[] = { "poll-interval-ms", "interval-ms" };
+static const char *const live_keys[] = { "poll-interval-ms", "interval-ms", "epoch-seconds" };
 
 static int set_path(char **target, const char *value, bool may_be_empty)
 {

@@ -54,45 +54,6 @@ static int identify(struct kw_daemon *daemon)
 	return 0;
 }
 
-static bool find_credential(const char *directory, char *ret_path, size_t size)
-{
-	static const char *const names[] = { KW_CREDENTIAL_KEY, KW_CREDENTIAL_KEY_PLAIN };
-
-	for (size_t i = 0; i < kw_array_size(names); i++) {
-		int r = snprintf(ret_path, size, "%s/%s", directory, names[i]);
-
-		if (r > 0 && (size_t)r < size && access(ret_path, F_OK) == 0)
-			return true;
-	}
-	return false;
-}
-
-static int open_key(struct kw_daemon *daemon)
-{
-	const char *directory = getenv("CREDENTIALS_DIRECTORY");
-	const char *path = daemon->settings->key;
-	char credential[KW_PATH_MAX];
-	int r;
-
-	/* --key and key= name a file of their own; only the default gives way to systemd's credential. */
-	if (directory && strcmp(path, KW_PATH_KEY) == 0 &&
-	    find_credential(directory, credential, sizeof(credential)))
-		path = credential;
-	r = kw_key_load(path, NULL, &daemon->key);
-	if (r == -EPERM)
-		kw_log(LOG_ERR,
-		       "the key \"%s\" may be read by others, or is not ours: chown and chmod 600 it",
-		       path);
-	else if (r == -ENOENT)
-		kw_log(LOG_ERR, "no key at \"%s\": make one with 'kwitness keygen --out %s'", path,
-		       path);
-	else if (r == -EBADMSG)
-		kw_log(LOG_ERR, "\"%s\" is not a private key as 'kwitness keygen' makes it", path);
-	else if (r < 0)
-		(void)kw_log_error(r, "cannot read the key \"%s\"", path);
-	return r;
-}
-
 static void notify_status(const char *words)
 {
 	(void)sd_notifyf(0, "STATUS=%s", words);
@@ -272,7 +233,7 @@ int kw_startup(struct kw_daemon *daemon, struct kw_settings *settings)
 	kw_activation_open(&daemon->activation);
 	r = identify(daemon);
 	if (r == 0)
-		r = open_key(daemon);
+		r = kw_rekey_open(daemon);
 	if (r == 0 && kw_journal_new(KW_JOURNAL_SOCKET, &daemon->journal) < 0)
 		kw_log(LOG_WARNING, "the journal will not be told of OOMs");
 	if (r == 0)
@@ -282,6 +243,8 @@ int kw_startup(struct kw_daemon *daemon, struct kw_settings *settings)
 		r = open_hooks(daemon);
 	if (r == 0)
 		r = kw_sweeper_open(daemon);
+	if (r == 0)
+		kw_rekey_start(daemon);
 	return r;
 }
 

@@ -39,7 +39,7 @@ static void check(const struct kw_batch *batch, struct kw_checked *line, struct 
 	line->parsed = kw_line_parse(line->text, line->length, &line->line, &line->reason);
 	if (line->parsed == 0)
 		line->verified = kw_line_verify(&line->line, batch->keyring, true, scratch,
-						&line->fault, &line->reason);
+						&line->signer, &line->fault, &line->reason);
 	(void)crypto_hash_sha256(line->hash, (const unsigned char *)line->text, line->length);
 	kw_tree_leaf(kw_note_hash, line->text, line->length, line->leaf);
 }

@@ -14,6 +14,7 @@ struct kw_checked {
 	int verified; /* parsed is 0: as kw_line_verify() says: 0; 1, fault and reason; -errno */
 	enum kw_fault fault;
 	const char *reason;
+	uint64_t signer; /* verified is 0: serial of the key that signed */
 	struct kw_line line;
 	unsigned char hash[32]; /* of the text: what the next line's prevhash is */
 	unsigned char leaf[KW_TREE_HASH_BYTES];

@@ -12,6 +12,7 @@
 #include <string.h>
 
 #include "user/base/text.h"
+#include "user/verify/keys.h"
 #include "user/verify/note.h"
 
 #define FIRST_DIGITS 16
@@ -115,7 +116,11 @@ int kw_checkpoints_check(struct kw_checkpoints *checkpoints, const struct kw_lin
 		r = kw_note_read(scratch->data ? scratch->data : "", scratch->length, keyring,
 				 &note, &reason);
 	if (r == 0) {
+		const struct kw_trusted_key *key = kw_keyring_key(keyring, note.key_id);
+
 		reason = compare(&data, &note);
+		if (!reason && key && key->retired && line->sequence > key->retired)
+			reason = "the note is signed by a key that another had taken the place of";
 		if (!reason)
 			reason = check_origin(checkpoints, line, note.origin);
 	}

@@ -9,7 +9,7 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "user/verify/signed.h"
+#include "user/verify/keys.h"
 
 #define PAYLOAD_TYPE "https://cloudevents.io/verifiability/dsse/v0.1"
 #define ENVELOPE_MAX (16 * 1024)
@@ -131,7 +131,8 @@ int kw_envelope_parse(const char *text, size_t length, bool canonical, struct kw
 }
 
 enum kw_signed kw_envelope_verify(const struct kw_envelope *envelope,
-				  const struct kw_keyring *keyring)
+				  const struct kw_keyring *keyring,
+				  const struct kw_trusted_key **ret_key)
 {
 	/* PAE of protocol.md: "DSSEv1" SP LEN(type) SP type SP LEN(body) SP body. */
 	unsigned char encoding[sizeof("DSSEv1 46 " PAYLOAD_TYPE " 32 ") - 1 + MATERIAL_BYTES];
@@ -141,13 +142,15 @@ enum kw_signed kw_envelope_verify(const struct kw_envelope *envelope,
 	memcpy(encoding + sizeof(encoding) - MATERIAL_BYTES, envelope->material, MATERIAL_BYTES);
 	for (size_t i = 0; i < envelope->count; i++) {
 		const struct kw_signature *signature = &envelope->signatures[i];
-		const unsigned char *key = kw_keyring_find(keyring, signature->key_id);
+		const struct kw_trusted_key *key = kw_keyring_key(keyring, signature->key_id);
 
 		if (!key)
 			continue;
 		if (crypto_sign_verify_detached(signature->bytes, encoding, sizeof(encoding),
-						key) == 0)
+						key->bytes) == 0) {
+			*ret_key = key;
 			return KW_SIGNED_GOOD;
+		}
 		result = KW_SIGNED_BAD;
 	}
 	return result;

@@ -15,6 +15,7 @@ int kw_verify_event(const struct kw_keyring *keyring, const char *json, size_t l
 	cleanup_bytes struct kw_bytes canonical, scratch;
 	struct kw_line line = { .sequence = 0 };
 	enum kw_fault fault;
+	uint64_t serial;
 	int r;
 
 	kw_bytes_init(&canonical, 2 * KW_LINE_MAX);
@@ -36,6 +37,6 @@ int kw_verify_event(const struct kw_keyring *keyring, const char *json, size_t l
 		return 1 + KW_FAULT_MALFORMED;
 	if (r < 0)
 		return r;
-	r = kw_line_verify(&line, keyring, false, &scratch, &fault, ret_reason);
+	r = kw_line_verify(&line, keyring, false, &scratch, &serial, &fault, ret_reason);
 	return r > 0 ? 1 + (int)fault : r;
 }

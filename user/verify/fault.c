@@ -22,6 +22,9 @@ const char *kw_fault_name(enum kw_fault fault)
 		[KW_FAULT_CHECKPOINT] = "checkpoint",
 		[KW_FAULT_SINCE] = "since",
 		[KW_FAULT_COMPRESSED] = "compressed",
+		[KW_FAULT_VALIDITY] = "validity",
+		[KW_FAULT_RETIRED_KEY] = "retired_key",
+		[KW_FAULT_ROTATION] = "rotation",
 	};
 
 	return (unsigned int)fault < KW_FAULT_COUNT_ ? names[fault] : NULL;

@@ -1,32 +1,26 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
- * The keyring: {key id: base64url of a raw Ed25519 public key}. It decides whom to believe, so it is
- * read strictly: an id that stands twice, a key of small order (a signature by it fits any message)
- * or off the curve, a symbolic link: refused as a whole.
+ * The keyring: {key id: base64url of a raw Ed25519 public key}, or in place of the text an object that
+ * limits the key to a time or to a part of a ledger. It decides whom to believe, so it is read strictly:
+ * an id that stands twice, a key of small order (a signature by it fits any message) or off the curve, a
+ * limit that is not known or that nothing can meet, a symbolic link: refused as a whole.
  */
 #include <errno.h>
 #include <fcntl.h>
 #include <sodium.h>
+#include <stddef.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include <kwitness/limits.h>
 
+#include "user/base/clock.h"
 #include "user/base/file.h"
-#include "user/verify/signed.h"
-
-struct entry {
-	char id[KW_KID_MAX + 1];
-	unsigned char key[crypto_sign_PUBLICKEYBYTES];
-};
-
-struct kw_keyring {
-	size_t count;
-	struct entry entries[KW_KEYS_MAX];
-};
+#include "user/base/text.h"
+#include "user/verify/keys.h"
 
 /* Printable ASCII without what JSON escapes: an id stands in envelopes as it is. */
-static bool is_key_id(const char *id, size_t length)
+bool kw_keyring_is_id(const char *id, size_t length)
 {
 	if (length == 0 || length > KW_KID_MAX)
 		return false;
@@ -50,22 +44,89 @@ static bool decode_key(const char *text, size_t length, unsigned char *ret_key)
 	       decoded == crypto_sign_PUBLICKEYBYTES;
 }
 
-static const char *add(struct kw_keyring *keyring, struct kw_span name, struct kw_span value)
-{
-	struct entry *entry = &keyring->entries[keyring->count];
+/* What a key may be limited by, and where that goes. */
+static const struct {
+	const char *name;
+	size_t offset;
+	bool is_time;
+} limits[] = {
+	{ "firstSequence", offsetof(struct kw_trusted_key, first_sequence), false },
+	{ "lastSequence", offsetof(struct kw_trusted_key, last_sequence), false },
+	{ "notAfter", offsetof(struct kw_trusted_key, not_after_ns), true },
+	{ "notBefore", offsetof(struct kw_trusted_key, not_before_ns), true },
+};
 
-	if (keyring->count == KW_KEYS_MAX)
-		return "more than 256 keys";
-	/* The text is canonical: a name without escapes stands there as it is. */
-	if (!is_key_id(name.data + 1, name.length - 2))
-		return "a key id that is empty, too long, or has other than printable ASCII characters";
-	if (!kw_read_is_string(value) || !decode_key(value.data + 1, value.length - 2, entry->key))
+/* Whether the member is a limit with a good value. */
+static bool take_limit(struct kw_trusted_key *key, struct kw_span name, struct kw_span value)
+{
+	for (size_t i = 0; i < kw_array_size(limits); i++) {
+		uint64_t number;
+		int r;
+
+		if (!kw_read_equals(name, limits[i].name))
+			continue;
+		if (limits[i].is_time)
+			r = kw_read_is_string(value)
+				    ? kw_clock_parse(value.data + 1, value.length - 2, &number)
+				    : -EINVAL;
+		else
+			r = kw_text_parse_u64(value.data, value.length, &number);
+		if (r < 0 || (!limits[i].is_time && number == 0))
+			return false;
+		memcpy((char *)key + limits[i].offset, &number, sizeof(number));
+		return true;
+	}
+	return false;
+}
+
+/* "base64url", or {"key":"base64url", limits …}. */
+static const char *take_value(struct kw_trusted_key *key, struct kw_span value)
+{
+	struct kw_span name, member, text = value;
+	size_t position = 0;
+
+	if (value.data[0] == '{') {
+		text = (struct kw_span){ NULL, 0 };
+		while (kw_read_member(value, &position, &name, &member)) {
+			if (kw_read_equals(name, "key"))
+				text = member;
+			else if (!take_limit(key, name, member))
+				return "a key's limit that is not known, or has no good value (notBefore, notAfter: a time; firstSequence, lastSequence: a number from 1)";
+		}
+		if (!text.data)
+			return "a key's object without its \"key\"";
+	}
+	if (!kw_read_is_string(text) || !decode_key(text.data + 1, text.length - 2, key->bytes))
 		return "a key that is not base64url of 32 bytes";
 	/* On the curve, in the prime-order subgroup, canonical: also refuses every small order. */
-	if (!crypto_core_ed25519_is_valid_point(entry->key))
+	if (!crypto_core_ed25519_is_valid_point(key->bytes))
 		return "a key that is no point to sign with (small order, or off the curve)";
-	memcpy(entry->id, name.data + 1, name.length - 2);
-	entry->id[name.length - 2] = '\0';
+	if (key->not_before_ns > key->not_after_ns || key->first_sequence > key->last_sequence)
+		return "a key whose validity ends before it begins";
+	return NULL;
+}
+
+static const char *add(struct kw_keyring *keyring, struct kw_span name, struct kw_span value)
+{
+	struct kw_trusted_key *key = &keyring->keys[keyring->given];
+	const char *reason;
+
+	if (keyring->given == KW_KEYS_MAX)
+		return "more than 256 keys";
+	/* The text is canonical: a name without escapes stands there as it is. */
+	if (!kw_keyring_is_id(name.data + 1, name.length - 2))
+		return "a key id that is empty, too long, or has other than printable ASCII characters";
+	*key = (struct kw_trusted_key){
+		.serial = keyring->next_serial,
+		.not_after_ns = UINT64_MAX,
+		.last_sequence = UINT64_MAX,
+	};
+	reason = take_value(key, value);
+	if (reason)
+		return reason;
+	memcpy(key->id, name.data + 1, name.length - 2);
+	keyring->next_serial++;
+	keyring->given++;
 	keyring->count++;
 	return NULL;
 }
@@ -135,13 +196,20 @@ void kw_keyring_free(struct kw_keyring *keyring)
 	free(keyring);
 }
 
-const unsigned char *kw_keyring_find(const struct kw_keyring *keyring, const char *kid)
+const struct kw_trusted_key *kw_keyring_key(const struct kw_keyring *keyring, const char *id)
 {
 	for (size_t i = 0; i < keyring->count; i++) {
-		if (strcmp(keyring->entries[i].id, kid) == 0)
-			return keyring->entries[i].key;
+		if (strcmp(keyring->keys[i].id, id) == 0)
+			return &keyring->keys[i];
 	}
 	return NULL;
+}
+
+const unsigned char *kw_keyring_find(const struct kw_keyring *keyring, const char *kid)
+{
+	const struct kw_trusted_key *key = kw_keyring_key(keyring, kid);
+
+	return key ? key->bytes : NULL;
 }
 
 const unsigned char *kw_keyring_entry(const struct kw_keyring *keyring, size_t index,
@@ -149,6 +217,6 @@ const unsigned char *kw_keyring_entry(const struct kw_keyring *keyring, size_t i
 {
 	if (index >= keyring->count)
 		return NULL;
-	*ret_id = keyring->entries[index].id;
-	return keyring->entries[index].key;
+	*ret_id = keyring->keys[index].id;
+	return keyring->keys[index].bytes;
 }

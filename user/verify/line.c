@@ -13,7 +13,7 @@
 
 #include "user/base/clock.h"
 #include "user/base/text.h"
-#include "user/verify/signed.h"
+#include "user/verify/keys.h"
 
 #define SIGNED_ATTRIBUTES "prevhash,recordedtime,sequence,timenanos"
 #define SEQUENCE_DIGITS 20
@@ -89,15 +89,14 @@ static const char *assign(const struct kw_members *members, struct kw_span *ret_
 }
 
 /* "2026-11-23T03:31:32.123456789Z" and no other spelling of it. */
-static bool is_canonical_time(struct kw_span string)
+static bool is_canonical_time(struct kw_span string, uint64_t *ret_real_ns)
 {
 	char text[KW_RFC3339_BYTES];
-	uint64_t real_ns;
 
 	if (string.length != TIME_CHARS + 2 ||
-	    kw_clock_parse(string.data + 1, TIME_CHARS, &real_ns) < 0)
+	    kw_clock_parse(string.data + 1, TIME_CHARS, ret_real_ns) < 0)
 		return false;
-	kw_clock_format(real_ns, text);
+	kw_clock_format(*ret_real_ns, text);
 	return memcmp(text, string.data + 1, TIME_CHARS) == 0;
 }
 
@@ -115,8 +114,10 @@ static bool decode_hash(struct kw_span string, unsigned char ret_hash[static 32]
 static const char *parse_values(const struct kw_span *values, struct kw_line *line)
 {
 	struct kw_span sequence = values[SEQUENCE], nanos = values[TIMENANOS];
+	uint64_t time_ns;
 
-	if (!is_canonical_time(values[TIME]) || !is_canonical_time(values[RECORDEDTIME]))
+	if (!is_canonical_time(values[TIME], &time_ns) ||
+	    !is_canonical_time(values[RECORDEDTIME], &line->recorded_real_ns))
 		return "time or recordedtime is not UTC with nine digits of fraction";
 	if (nanos.length != FRACTION_CHARS + 2 ||
 	    memcmp(nanos.data + 1, values[TIME].data + 1 + FRACTION_AT, FRACTION_CHARS) != 0)
@@ -170,6 +171,7 @@ int kw_line_parse(const char *text, size_t length, struct kw_line *ret_line,
 	ret_line->time = values[TIME];
 	ret_line->is_gap = kw_read_equals(values[TYPE], KW_TYPE_GAP);
 	ret_line->is_checkpoint = kw_read_equals(values[TYPE], KW_TYPE_CHECKPOINT);
+	ret_line->is_key = kw_read_equals(values[TYPE], KW_TYPE_KEY);
 	ret_line->data = values[DATA];
 	ret_line->gap_lost = ret_line->is_gap ? gap_lost(values[DATA]) : 0;
 	return 0;
@@ -183,10 +185,32 @@ static int fault(enum kw_fault value, const char *reason, enum kw_fault *ret_fau
 	return 1;
 }
 
+/* Why the key may not sign this, by its limits; NULL: it may. Of a lone event only what is always signed
+ * counts: its time, to the second. */
+static const char *check_limits(const struct kw_trusted_key *key, const struct kw_line *line,
+				bool canonical)
+{
+	struct kw_span time = kw_read_find(&line->members, "time");
+	uint64_t real_ns = line->recorded_real_ns;
+
+	if (canonical)
+		return kw_trust_covers(key, line->sequence, real_ns);
+	if (key->first_sequence > 0 || key->last_sequence < UINT64_MAX)
+		return "the key is limited to a part of a ledger, and this is a lone event";
+	if (key->not_before_ns == 0 && key->not_after_ns == UINT64_MAX)
+		return NULL;
+	if (!kw_read_is_string(time) ||
+	    kw_clock_parse(time.data + 1, time.length - 2, &real_ns) < 0)
+		return "the key's validity is limited in time, and the event has none";
+	return kw_trust_covers(key, 1, real_ns - real_ns % KW_NSEC_PER_SEC);
+}
+
 int kw_line_verify(const struct kw_line *line, const struct kw_keyring *keyring, bool canonical,
-		   struct kw_bytes *scratch, enum kw_fault *ret_fault, const char **ret_reason)
+		   struct kw_bytes *scratch, uint64_t *ret_serial, enum kw_fault *ret_fault,
+		   const char **ret_reason)
 {
 	struct kw_span value = kw_read_find(&line->members, "dssematerial");
+	const struct kw_trusted_key *key = NULL;
 	struct kw_envelope envelope;
 	unsigned char material[32];
 	const char *reason;
@@ -201,7 +225,7 @@ int kw_line_verify(const struct kw_line *line, const struct kw_keyring *keyring,
 		return fault(KW_FAULT_MALFORMED, reason, ret_fault, ret_reason);
 	if (r < 0)
 		return r;
-	switch (kw_envelope_verify(&envelope, keyring)) {
+	switch (kw_envelope_verify(&envelope, keyring, &key)) {
 	case KW_SIGNED_GOOD:
 		break;
 	case KW_SIGNED_UNKNOWN_KEY:
@@ -219,6 +243,10 @@ int kw_line_verify(const struct kw_line *line, const struct kw_keyring *keyring,
 	if (sodium_memcmp(material, envelope.material, sizeof(material)) != 0)
 		return fault(KW_FAULT_DIGEST, "the event was changed after it was signed",
 			     ret_fault, ret_reason);
+	reason = check_limits(key, line, canonical);
+	if (reason)
+		return fault(KW_FAULT_VALIDITY, reason, ret_fault, ret_reason);
+	*ret_serial = key->serial;
 	return 0;
 }
 

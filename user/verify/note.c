@@ -11,6 +11,7 @@
 #include <string.h>
 
 #include "user/base/text.h"
+#include "user/verify/keys.h"
 
 #define DASH "\xe2\x80\x94 " /* U+2014 and a blank */
 #define SIGNATURE_TYPE_ED25519 0x01
@@ -108,8 +109,7 @@ static const char *check_line(struct kw_span line, struct kw_span text,
 	struct kw_span name = { note->origin, strlen(note->origin) }, encoded;
 	unsigned char signature[SIGNATURE_BYTES];
 	size_t before = strlen(DASH) + name.length + 1;
-	const unsigned char *key;
-	const char *id;
+	const char *reason;
 
 	if (line.length <= strlen(DASH) || memcmp(line.data, DASH, strlen(DASH)) != 0)
 		return "a signature line of the checkpoint is malformed";
@@ -119,14 +119,19 @@ static const char *check_line(struct kw_span line, struct kw_span text,
 	encoded = (struct kw_span){ line.data + before, line.length - before };
 	if (!decode(encoded, signature, sizeof(signature)))
 		return NULL; /* of another type: not Ed25519's length */
-	for (size_t i = 0; (key = kw_keyring_entry(keyring, i, &id)); i++) {
-		if (!is_key_of(key, name, signature))
+	for (size_t i = 0; i < keyring->count; i++) {
+		const struct kw_trusted_key *key = &keyring->keys[i];
+
+		if (!is_key_of(key->bytes, name, signature))
 			continue;
 		if (crypto_sign_verify_detached(signature + KEY_ID_BYTES,
 						(const unsigned char *)text.data, text.length,
-						key) != 0)
+						key->bytes) != 0)
 			return "the checkpoint's signature does not fit the key";
-		(void)memcpy(note->key_id, id, strlen(id) + 1);
+		reason = kw_trust_covers_note(key, note->size);
+		if (reason)
+			return reason;
+		(void)memcpy(note->key_id, key->id, strlen(key->id) + 1);
 	}
 	return NULL;
 }

@@ -120,6 +120,7 @@ static int check_event(const struct kw_keyring *keyring, const struct proof *pro
 	cleanup_bytes struct kw_bytes scratch;
 	struct kw_line line;
 	enum kw_fault fault;
+	uint64_t serial;
 	size_t source;
 	int r;
 
@@ -127,7 +128,7 @@ static int check_event(const struct kw_keyring *keyring, const struct proof *pro
 	r = kw_line_parse(proof->line.data ? proof->line.data : "", proof->line.length, &line,
 			  ret_reason);
 	if (r == 0)
-		r = kw_line_verify(&line, keyring, true, &scratch, &fault, ret_reason);
+		r = kw_line_verify(&line, keyring, true, &scratch, &serial, &fault, ret_reason);
 	if (r != 0)
 		return r == -EBADMSG ? 1 : r;
 	if (line.sequence - 1 != proof->index) {

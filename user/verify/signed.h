@@ -38,8 +38,11 @@ enum kw_signed {
 	KW_SIGNED_UNKNOWN_KEY, /* no signature by a key of the keyring */
 	KW_SIGNED_BAD,	       /* a key of the keyring, but the signature does not fit */
 };
+struct kw_trusted_key; /* keys.h */
+/* *ret_key: whose signature is good; else untouched. */
 enum kw_signed kw_envelope_verify(const struct kw_envelope *envelope,
-				  const struct kw_keyring *keyring);
+				  const struct kw_keyring *keyring,
+				  const struct kw_trusted_key **ret_key);
 
 /* SHA-256 chain over event's attributes and data (docs/ledger.md). scratch is cleared and used.
  * 0, -EBADMSG with a static reason, -errno. */
@@ -58,6 +61,8 @@ struct kw_line {
 	bool is_gap;
 	uint64_t gap_lost; /* exact losses of a gap event; 0 otherwise */
 	bool is_checkpoint;
+	bool is_key; /* it says that another key signs from here on */
+	uint64_t recorded_real_ns;
 	struct kw_span data;
 };
 
@@ -65,10 +70,11 @@ struct kw_line {
  * 0, -EBADMSG with a static reason, -errno. */
 int kw_line_parse(const char *text, size_t length, struct kw_line *ret_line,
 		  const char **ret_reason) kw_must_check;
-/* Checks signature and digest. scratch is used. 0: good; 1: not, and *ret_fault and *ret_reason say
- * why; -errno. */
+/* Checks signature, digest and the key's limits. canonical: a ledger's line; else an event of which only
+ * the members are known. scratch is used. 0: good, *ret_serial: the key's; 1: not, and *ret_fault and
+ * *ret_reason say why; -errno. */
 int kw_line_verify(const struct kw_line *line, const struct kw_keyring *keyring, bool canonical,
-		   struct kw_bytes *scratch, enum kw_fault *ret_fault, const char **ret_reason)
-	kw_must_check;
+		   struct kw_bytes *scratch, uint64_t *ret_serial, enum kw_fault *ret_fault,
+		   const char **ret_reason) kw_must_check;
 /* Sequence of a line that could not be parsed, as far as it can be made out; 0: not at all. */
 uint64_t kw_line_salvage_sequence(const char *text, size_t length);

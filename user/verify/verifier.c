@@ -29,9 +29,9 @@ int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fau
 		return -EIO;
 	verifier = calloc(1, sizeof(*verifier));
 	if (!verifier || kw_history_init(&verifier->checkpoints.history) < 0 ||
-	    kw_batch_new(keyring, 1, &verifier->batch) < 0)
+	    kw_trust_copy(keyring, &verifier->keyring) < 0 ||
+	    kw_batch_new(verifier->keyring, 1, &verifier->batch) < 0)
 		return -ENOMEM;
-	verifier->keyring = keyring;
 	verifier->allow_partial = allow_partial;
 	verifier->callback = callback;
 	verifier->context = context;
@@ -55,6 +55,7 @@ void kw_verifier_free(struct kw_verifier *verifier)
 	kw_bytes_done(&verifier->start_file);
 	kw_history_done(&verifier->checkpoints.history);
 	kw_batch_free(verifier->batch);
+	kw_keyring_free(verifier->keyring);
 	free(verifier);
 }
 
@@ -263,13 +264,17 @@ static void check_removal(struct kw_verifier *verifier, const struct kw_line *li
 static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *checked)
 {
 	const struct kw_line *line = &checked->line;
+	enum kw_fault fault;
+	const char *reason;
 	bool in_place = true;
-	int r, bad = checked->verified;
+	uint64_t signer;
+	int r, bad = kw_trust_judge(verifier->keyring, checked, &verifier->scratch, &signer, &fault,
+				    &reason);
 
 	if (bad < 0)
 		return bad;
 	if (bad)
-		report(verifier, checked->fault, line->sequence, checked->reason);
+		report(verifier, fault, line->sequence, reason);
 	else
 		in_place = follow_number(verifier, line->sequence);
 	check_link(verifier, line, in_place);
@@ -283,6 +288,12 @@ static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *c
 	count_good(verifier, line);
 	if (line->is_gap)
 		check_removal(verifier, line);
+	/* One that was copied changes nothing a second time. */
+	if (line->is_key && line->sequence == verifier->highest) {
+		reason = kw_trust_rotate(verifier->keyring, line, signer, &verifier->scratch);
+		if (reason)
+			report(verifier, KW_FAULT_ROTATION, line->sequence, reason);
+	}
 	return line->is_checkpoint ? check_checkpoint(verifier, line) : 0;
 }
 
@@ -456,4 +467,9 @@ int kw_verifier_end_of_file(struct kw_verifier *verifier)
 void kw_verifier_result(const struct kw_verifier *verifier, struct kw_verify_result *ret_result)
 {
 	*ret_result = verifier->result;
+}
+
+bool kw_verifier_key(const struct kw_verifier *verifier, size_t index, struct kw_key_use *ret_use)
+{
+	return kw_trust_key_use(verifier->keyring, index, ret_use);
 }

@@ -5,10 +5,11 @@
 
 #include "user/verify/batch.h"
 #include "user/verify/holes.h"
+#include "user/verify/keys.h"
 #include "user/verify/note.h"
 
 struct kw_verifier {
-	const struct kw_keyring *keyring;
+	struct kw_keyring *keyring; /* a copy: the ledger's own lines change it */
 	bool allow_partial;
 	kw_fault_fn callback;
 	void *context;
