@@ -28,6 +28,9 @@ install-dist: $(MANUALS)
 	install -D -m 0644 user/dist/kwitness.tmpfiles $(DESTDIR)$(PREFIX)/lib/tmpfiles.d/kwitness.conf
 	install -D -m 0644 user/dist/kwitness.catalog $(DESTDIR)$(PREFIX)/lib/systemd/catalog/kwitness.catalog
 	install -D -m 0644 -t $(DESTDIR)$(PREFIX)/share/kwitness user/dist/monitoring/*
+	install -D -m 0644 user/dist/completion/kwitness.bash $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kwitness
+	ln -sf kwitness $(DESTDIR)$(PREFIX)/share/bash-completion/completions/kwitnessd
+	install -D -m 0644 user/dist/completion/_kwitness $(DESTDIR)$(PREFIX)/share/zsh/vendor-completions/_kwitness
 	for page in docs/man/*.[1-8] $(MANUALS); do \
 	  install -D -m 0644 $$page $(DESTDIR)$(PREFIX)/share/man/man$${page##*.}/$${page##*/}; done
 
