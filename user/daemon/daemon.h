@@ -57,6 +57,9 @@ int kw_setting_parse_bool(const char *value, bool *ret_value) kw_must_check;
 /* Seconds, or a number with s, m (min), h, d, w or y, at most maximum_sec seconds. 0 or -EINVAL. */
 int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_ns) kw_must_check;
 
+/* An octal file mode. 0 or -EINVAL. */
+int kw_setting_parse_mode(const char *value, mode_t maximum, mode_t *ret_mode) kw_must_check;
+
 /* ---- settings.c ---- */
 
 /* Defaults; free with kw_settings_done(). 0 or -ENOMEM. */

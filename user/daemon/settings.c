@@ -206,21 +206,6 @@ static int set_owner(uint32_t *target, enum value_type type, const char *value)
 	return 0;
 }
 
-static int set_mode(mode_t *target, const struct setting *setting, const char *value)
-{
-	mode_t mode = 0;
-
-	for (const char *c = value; *c; c++) {
-		if (*c < '0' || *c > '7' || mode > setting->maximum)
-			return -EINVAL;
-		mode = mode * 8 + (mode_t)(*c - '0');
-	}
-	if (value[0] == '\0' || mode > setting->maximum)
-		return -EINVAL;
-	*target = mode;
-	return 0;
-}
-
 static int apply(struct kw_settings *settings, const struct setting *setting, const char *value)
 {
 	void *target = (char *)settings + setting->offset;
@@ -247,7 +232,7 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 	case TYPE_GROUP:
 		return set_owner(target, setting->type, value);
 	case TYPE_MODE:
-		return set_mode(target, setting, value);
+		return kw_setting_parse_mode(value, (mode_t)setting->maximum, target);
 	case TYPE_SYSCALL_FILTER:
 		return set_syscall_filter(target, value);
 	default:

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Values that administrators know from systemd: yes and no, and ages with a unit. */
+/* Values that administrators know from systemd and chmod(1): yes and no, ages with a unit, modes. */
 #include <errno.h>
 #include <string.h>
 
@@ -44,4 +44,19 @@ int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_
 		return 0;
 	}
 	return -EINVAL;
+}
+
+int kw_setting_parse_mode(const char *value, mode_t maximum, mode_t *ret_mode)
+{
+	mode_t mode = 0;
+
+	for (const char *c = value; *c; c++) {
+		if (*c < '0' || *c > '7' || mode > maximum)
+			return -EINVAL;
+		mode = mode * 8 + (mode_t)(*c - '0');
+	}
+	if (value[0] == '\0' || mode > maximum)
+		return -EINVAL;
+	*ret_mode = mode;
+	return 0;
 }
