@@ -23,9 +23,9 @@ Q     := $(if $(V),,@)
 say    = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 
 # ---- what this machine must have: the one list that README, CI and demo use ----
-PACKAGES_BUILD := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libjansson-dev \
+PACKAGES_BUILD := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libzstd-dev libjansson-dev \
 	libsodium-dev libgcrypt20-dev libsystemd-dev libcbor-dev libinih-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev uthash-dev
-PACKAGES_TEST := util-linux procps libcmocka-dev g++ libclang-rt-14-dev qemu-system-x86 qemu-system-common busybox-static jq openssl \
+PACKAGES_TEST := util-linux procps zstd libcmocka-dev g++ libclang-rt-14-dev qemu-system-x86 qemu-system-common busybox-static jq openssl \
 	nodejs valgrind xz-utils curl
 PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck codespell mandoc
 PACKAGES_BENCH := libbpf-tools coreutils
@@ -48,7 +48,7 @@ LIBS_capture   := $(call pkg,libbpf) -lelf -lz
 LIBS_attribute := $(call pkg,jansson)
 LIBS_reconcile := $(call pkg,libsodium)
 LIBS_attest    := $(call pkg,libsodium jansson libgcrypt)
-LIBS_deliver   := $(call pkg,jansson libsodium) -lpthread
+LIBS_deliver   := $(call pkg,jansson libsodium libzstd) -lpthread
 LIBS_verify    := $(call pkg,libsodium jansson)
 LIBS_gate      := $(call pkg,libcbor libseccomp libcap-ng)
 LIBS_daemon    := $(call pkg,libsystemd libseccomp libcap-ng libmicrohttpd jansson) -linih
@@ -99,7 +99,7 @@ FORCE:
 # One clear sentence when a library is missing, instead of a page of compiler errors.
 $(B)/.libraries: Makefile
 	@mkdir -p $(@D)
-	@for l in libbpf jansson libsodium libgcrypt libsystemd libcbor libseccomp libcap-ng libmicrohttpd; do \
+	@for l in libbpf libzstd jansson libsodium libgcrypt libsystemd libcbor libseccomp libcap-ng libmicrohttpd; do \
 	  $(PKG_CONFIG) --exists $$l || { echo "kwitness needs $$l (development files): run 'make deps'" >&2; exit 1; }; done
 	@touch $@
 

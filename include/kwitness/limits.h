@@ -115,6 +115,12 @@
 /* A line that verify is willing to read; longer is malformed. CellOS's JSONL sink allows 1 MiB. */
 #define KW_LINE_MAX (1024 * 1024)
 
+/*
+ * A compressed segment's window, as a power of two: 8 MiB, what `zstd -19` takes (kwitnessd writes 1 MiB).
+ * It is what reading one costs in memory. Above: the file is damaged, as far as verify is concerned.
+ */
+#define KW_SEGMENT_WINDOW_LOG_MAX 23
+
 /* Threads that check signatures in one verifier. More: refused. Each has at most two lines of memory; one
  * thread puts the results in order, and could not keep up with many more. */
 #define KW_VERIFY_THREADS_MAX 64

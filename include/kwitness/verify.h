@@ -31,10 +31,11 @@ enum kw_fault {
 	KW_FAULT_SEQUENCE_REPEATED, /* a number stands twice: replayed or copied */
 	KW_FAULT_SEQUENCE_ORDER,    /* a number smaller than its predecessor: moved */
 	KW_FAULT_SOURCE,	    /* another host's line */
-	KW_FAULT_START,	     /* the first line is not the ledger's first (a partial ledger) */
+	KW_FAULT_START,	     /* the first line is not the ledger's first, and not declared so */
 	KW_FAULT_NOTE,	     /* a checkpoint's note is malformed, unsigned, or not this ledger's */
 	KW_FAULT_CHECKPOINT, /* a checkpoint does not fit the lines before it */
 	KW_FAULT_SINCE,	     /* the ledger does not extend the checkpoint it was to extend */
+	KW_FAULT_COMPRESSED, /* a compressed file is damaged or cut off: its rest could not be had */
 	KW_FAULT_COUNT_
 };
 const char *kw_fault_name(enum kw_fault fault); /* "signature", "digest", … */
@@ -64,6 +65,8 @@ struct kw_verify_result {
 	uint64_t checkpoints_unchecked; /* signed, but the lines before are not (all) there */
 	uint64_t checkpoint_size;	/* lines that the last good one covers */
 	char checkpoint_note[1024];	/* and its note: keep it elsewhere; empty: none */
+	uint64_t
+		removed_to; /* lines up to it were removed by retention, as the ledger says; 0: none */
 };
 
 /* Reads {kid: base64url public key}: O_NOFOLLOW, duplicate kids refused, small-order and otherwise
@@ -75,7 +78,8 @@ void kw_keyring_free(struct kw_keyring *keyring);
 /* 32 bytes, borrowed; NULL: not in it. */
 const unsigned char *kw_keyring_find(const struct kw_keyring *keyring, const char *kid);
 
-/* allow_partial: a first line other than sequence 1 is no fault. keyring is borrowed. */
+/* allow_partial: a first line other than sequence 1 is no fault, whether retention declared
+ * that or not. keyring is borrowed. */
 int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fault_fn callback,
 		    void *context, struct kw_verifier **ret_verifier);
 void kw_verifier_free(struct kw_verifier *verifier);
@@ -86,13 +90,15 @@ int kw_verifier_set_threads(struct kw_verifier *verifier, unsigned int threads);
 /* Feeds the next bytes of the ledger; lines may be cut anywhere. */
 int kw_verifier_feed(struct kw_verifier *verifier, const char *file, const char *data,
 		     size_t length);
+/* The rest of file could not be had because it is compressed and damaged: detail, a sentence. */
+int kw_verifier_damaged(struct kw_verifier *verifier, const char *file, const char *detail);
 /* The file has ended: a last line without newline is torn. Call between files and at the end. */
 int kw_verifier_end_of_file(struct kw_verifier *verifier);
 /* The ledger must extend this earlier checkpoint (a C2SP signed note, as checkpoint events carry it).
  * Before the first feed. name: for the report; borrowed. 0, -EBADMSG with *ret_reason (static). */
 int kw_verifier_set_since(struct kw_verifier *verifier, const char *name, const char *note,
 			  size_t length, const char **ret_reason);
-/* Nothing follows: says what only the whole ledger shows (KW_FAULT_SINCE). Once, after the last file. */
+/* Nothing follows: says what only the whole ledger shows (KW_FAULT_SINCE, KW_FAULT_START). Once, after the last file. */
 int kw_verifier_finish(struct kw_verifier *verifier);
 void kw_verifier_result(const struct kw_verifier *verifier, struct kw_verify_result *ret_result);
 

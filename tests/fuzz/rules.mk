@@ -19,6 +19,7 @@ FUZZ_SRC_proof        := $(fuzz_verify)
 FUZZ_SRC_crosscheck   := $(call src,reconcile) user/attribute/units.c user/attribute/pods.c user/attribute/path.c \
 	user/capture/counters.c user/capture/counts.c user/capture/record.c $(fuzz_base)
 FUZZ_SRC_jcs          := $(fuzz_verify)
+FUZZ_SRC_segment      := user/deliver/unpack.c $(fuzz_verify)
 
 # Seeds: golden vectors where there are some, and tests/fuzz/corpus/<input>.
 FUZZ_SEEDS_counts := tests/fuzz/corpus/flat
@@ -27,7 +28,7 @@ FUZZ_SEEDS_claim := tests/vectors/frames
 
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 fuzz_seeds = $(FUZZ_SEEDS_$(1)) $(wildcard tests/fuzz/corpus/$(1))
-FUZZ_LIBS := $(call pkg,libsodium jansson libcbor)
+FUZZ_LIBS := $(call pkg,libsodium jansson libcbor libzstd)
 
 define fuzz_rule
 $(B)/fuzz/$(1): $(call objs,tests/fuzz/fuzz_$(1).c tests/fuzz/driver.c $(FUZZ_SRC_$(1)))

@@ -29,7 +29,9 @@ check 'its kill is told' wait_for 60 has_events host.v1.oom_kill 1 ".data.victim
 is "$(event_field host.v1.oom_kill .data.victim.cgroup.container)" cart-web 'by the name of the container'
 is "$(event_field host.v1.oom_kill .data.victim.cgroup.runtime)" podman 'as one of podman'\''s'
 is "$(event_field host.v1.oom_kill .data.limitOwner.maxBytes)" 16777216 'by its limit'
-like "$(kwitness incidents --ledger "$ledger")" "cart-web|libpod-$id" 'kwitness incidents has it'
+incident=$(event_field host.v1.oom_incident .data.incident)
+like "$(kwitness incidents --ledger "$ledger" "$incident")" '^container cart-web: hog\[[0-9]+\] was killed: it reached its own limit of 16 MiB; trigger was itself$' \
+	'kwitness incidents has the sentence'
 like "$(journalctl -o cat -t kwitnessd)" 'in container cart-web was killed' 'and so does the journal'
 systemctl stop kwitnessd
 check 'the ledger verifies' /usr/bin/kwitness verify --keyring "$keyring" "$ledger"

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #include "test_attest_findings.h"
 
+#include "user/attest/digest.h"
 #include "user/attest/event.h"
 
 static struct sample sample;
@@ -324,6 +325,33 @@ static void a_gap_says_how_much_or_null(void **state)
 	}
 }
 
+static void a_removal_brings_what_the_rest_is_verified_with(void **state)
+{
+	static const unsigned char first[32] = { 1 }, last[32] = { 2 };
+	struct kw_tree tree = { .hash = kw_digest_pieces,
+				.size = 6,
+				.peaks = { [1] = { 3 }, [2] = { 4 } } };
+	struct kw_gap_removed removed = { .first = 4,
+					  .last = 6,
+					  .reader = "forwarder",
+					  .tree = &tree,
+					  .first_hash = first,
+					  .last_hash = last };
+	struct kw_finding finding = { .kind = KW_FINDING_GAP, .gap = &sample.gap };
+
+	(void)state;
+	sample.gap = (struct kw_gap){
+		.kind = KW_GAP_REMOVED, .stage = "ledger", .lost_known = true, .removed = &removed
+	};
+	assert_int_equal(make(&finding), 0);
+	expect("\"removed\":{\"count\":3,\"firstHash\":\"AQAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"firstSequence\":4,\"lastHash\":\"AgAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"lastSequence\":6,\"peaks\":[\"BAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\",\"AwAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA=\"],\"root\":\"");
+	expect("\"kind\":\"retention\",\"lost\":0,");
+	removed.unread = 2;
+	assert_int_equal(make(&finding), 0);
+	expect("],\"reader\":\"forwarder\",\"root\":\"");
+	expect("\",\"unread\":2}");
+}
+
 int main(void)
 {
 #define each(test) cmocka_unit_test_setup_teardown(test, setup, teardown)
@@ -337,6 +365,7 @@ int main(void)
 		each(an_incident_tells_the_minute_before),
 		each(an_incident_without_counters_says_so),
 		each(an_unexplained_move_may_be_negative),
+		each(a_removal_brings_what_the_rest_is_verified_with),
 		each(a_reading_is_cellos_s),
 		each(missing_files_are_named),
 		each(foreign_keys_are_escaped_and_sorted),

@@ -163,12 +163,37 @@ static void a_leaf_beyond_the_tree_has_no_proof(void **state)
 	assert_true(tree.size == UINT64_MAX);
 }
 
+/* Wherever it begins and ends, behind what stands before it a range makes the same tree. */
+static void a_range_goes_on_from_anywhere(void **state)
+{
+	unsigned char expected[KW_TREE_HASH_BYTES], found[KW_TREE_HASH_BYTES];
+	struct kw_tree whole, tree;
+	struct kw_tree_range range;
+
+	(void)state;
+	for (uint64_t begin = 0; begin <= 40; begin++) {
+		kw_tree_range_init(&range, hash, begin);
+		for (uint64_t end = begin; end <= 40; end++) {
+			grow(&whole, end, NULL);
+			grow(&tree, begin, NULL);
+			kw_tree_extend(&tree, &range);
+			assert_int_equal(tree.size, end);
+			kw_tree_root(&whole, expected);
+			kw_tree_root(&tree, found);
+			assert_memory_equal(found, expected, sizeof(found));
+			kw_tree_range_append(&range, leaves[end]);
+		}
+		assert_true(range.count <= 2 * 6);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		support_test(it_is_the_tree_of_the_vectors),
 		support_test(every_leaf_proves),
 		support_test(a_leaf_beyond_the_tree_has_no_proof),
+		support_test(a_range_goes_on_from_anywhere),
 	};
 
 	return cmocka_run_group_tests_name("base_tree", tests, setup, NULL);

@@ -195,6 +195,72 @@ static void no_journal_is_no_trouble(void **state)
 	assert_null(journal);
 }
 
+static void a_counter_without_an_event_is_told(void **state)
+{
+	cleanup(kw_journal_freep) struct kw_journal *journal = NULL;
+	struct kw_parity parity = { .cgroup = place(9, "/system.slice/a.service", "a.service"),
+				    .item_count = 2,
+				    .items = { { .counter = KW_COUNTER_OOM_KILL,
+						 .verdict = KW_PARITY_AGREE,
+						 .account.kernel = 1 },
+					       { .counter = KW_COUNTER_PIDS_MAX,
+						 .verdict = KW_PARITY_AGREE,
+						 .before = 3,
+						 .account.kernel = 5 } } };
+	struct kw_finding finding = { .kind = KW_FINDING_PARITY, .parity = &parity };
+	char path[128], message[16384] = "";
+	cleanup_close int fd = listen_here(path, sizeof(path), *state);
+	unsigned int told = 0;
+
+	assert_int_equal(kw_journal_new(path, &journal), 0);
+	kw_journal_finding(journal, &finding);
+	assert_true(recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT) < 0);
+	parity.items[1].verdict = KW_PARITY_MISSED;
+	parity.items[1].account.unexplained = 2;
+	kw_journal_finding(journal, &finding);
+	assert_true(recv(fd, message, sizeof(message) - 1, 0) > 0);
+	assert_non_null(strstr(message, "MESSAGE_ID=" KW_JOURNAL_PARITY "\nPRIORITY=3\n"));
+	assert_non_null(strstr(
+		message,
+		"\nMESSAGE=a.service: the kernel's counter pidsMax went from 3 to 5, of which 2 in all are unexplained\n"));
+	assert_non_null(strstr(message, "\nKWITNESS_COUNTER=pidsMax\nKWITNESS_VERDICT=missed\n"));
+	/* without end, but not without bound; a minute later again */
+	for (unsigned int i = 0; i < 100; i++) {
+		kw_journal_finding(journal, &finding);
+		told += recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT) > 0;
+	}
+	assert_int_equal(told, 19);
+	finding.boot_ns = 61 * KW_NSEC_PER_SEC;
+	kw_journal_finding(journal, &finding);
+	assert_true(recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT) > 0);
+}
+
+static void a_guest_s_lie_is_told(void **state)
+{
+	cleanup(kw_journal_freep) struct kw_journal *journal = NULL;
+	struct kw_cell cell = { .cell_id = "web-7" };
+	struct kw_crosscheck crosscheck = { .cell = &cell,
+					    .rule = "oom.claimed",
+					    .words = "it was nowhere near\nits bound",
+					    .count = 2,
+					    .verdict = KW_CROSSCHECK_CONFIRMED };
+	const struct kw_finding finding = { .kind = KW_FINDING_CROSSCHECK,
+					    .crosscheck = &crosscheck };
+	char path[128], message[16384] = "";
+	cleanup_close int fd = listen_here(path, sizeof(path), *state);
+
+	assert_int_equal(kw_journal_new(path, &journal), 0);
+	kw_journal_finding(journal, &finding);
+	assert_true(recv(fd, message, sizeof(message) - 1, MSG_DONTWAIT) < 0);
+	crosscheck.verdict = KW_CROSSCHECK_CONTRADICTED;
+	kw_journal_finding(journal, &finding);
+	assert_true(recv(fd, message, sizeof(message) - 1, 0) > 0);
+	assert_non_null(strstr(message, "MESSAGE_ID=" KW_JOURNAL_CONTRADICTED "\nPRIORITY=4\n"));
+	assert_non_null(strstr(message, "\nMESSAGE=cell web-7: it was nowhere near%0Aits bound\n"));
+	assert_non_null(strstr(message, "\nKWITNESS_CELL=web-7\nKWITNESS_RULE=oom.claimed\n"));
+	assert_non_null(strstr(message, "\nKWITNESS_COUNT=2\n"));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -206,6 +272,9 @@ int main(void)
 		cmocka_unit_test_setup_teardown(a_journal_that_does_not_read_holds_nobody_up, setup,
 						teardown),
 		cmocka_unit_test_setup_teardown(no_journal_is_no_trouble, setup, teardown),
+		cmocka_unit_test_setup_teardown(a_counter_without_an_event_is_told, setup,
+						teardown),
+		cmocka_unit_test_setup_teardown(a_guest_s_lie_is_told, setup, teardown),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

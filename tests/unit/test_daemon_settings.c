@@ -58,6 +58,36 @@ static void files_are_strict(void **state)
 	assert_read("[daemon]\njust words\n", -EINVAL, &settings);
 }
 
+static void what_becomes_of_segments(void **state)
+{
+	static const char *const bad[] = {
+		"retain-age = 1x",    "retain-age = ",	  "retain-age = d", "retain-age = -1",
+		"segment-age = 200y", "compress = maybe", "compress = ",    "segment-bytes = 65535"
+	};
+	cleanup(kw_settings_done) struct kw_settings settings = { .ledger = NULL };
+	char text[128];
+
+	(void)state;
+	assert_int_equal(kw_settings_init(&settings), 0);
+	assert_true(settings.archive.compress);
+	assert_false(settings.archive.force);
+	assert_int_equal(settings.archive.retain_bytes, 0); /* whatever there is, for ever */
+	assert_int_equal(settings.archive.retain_age_ns, 0);
+	assert_int_equal(settings.segment_age_ns, 86400 * KW_NSEC_PER_SEC);
+	assert_read("[ledger]\ncompress = no\nretain-age = 2w\nretain-bytes = 1000000\n"
+		    "retain-force = yes\nsegment-age = 90\n",
+		    0, &settings);
+	assert_false(settings.archive.compress);
+	assert_true(settings.archive.force);
+	assert_int_equal(settings.archive.retain_bytes, 1000000);
+	assert_int_equal(settings.archive.retain_age_ns, 14 * 86400 * KW_NSEC_PER_SEC);
+	assert_int_equal(settings.segment_age_ns, 90 * KW_NSEC_PER_SEC);
+	for (size_t i = 0; i < kw_array_size(bad); i++) {
+		(void)snprintf(text, sizeof(text), "[ledger]\n%s\n", bad[i]);
+		assert_read(text, -EINVAL, &settings);
+	}
+}
+
 struct changes {
 	unsigned int live;
 	unsigned int later;
@@ -103,6 +133,7 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 		support_test(defaults_are_good),
 		support_test(files_are_strict),
+		support_test(what_becomes_of_segments),
 		support_test(only_what_is_live_is_taken_over),
 	};
 

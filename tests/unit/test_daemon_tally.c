@@ -97,10 +97,33 @@ static void every_kind_has_a_name(void **state)
 	assert_null(kw_tally_kind_name(KW_FINDING_KIND_COUNT_));
 }
 
+static void losses_are_counted_by_stage(void **state)
+{
+	cleanup(kw_tally_freep) struct kw_tally *tally = NULL;
+	struct kw_gap gap = {
+		.kind = KW_GAP_LOST, .stage = "kernel", .lost_known = true, .lost = 7
+	};
+	const struct kw_finding finding = { .kind = KW_FINDING_GAP, .gap = &gap };
+	struct seen stages = {};
+
+	(void)state;
+	assert_int_equal(kw_tally_new(&tally), 0);
+	kw_tally_finding(tally, &finding, 1);
+	gap.lost = 5;
+	kw_tally_finding(tally, &finding, 2);
+	gap.lost_known = false;
+	kw_tally_finding(tally, &finding, 3);
+	kw_tally_each(tally, KW_TALLY_STAGE, see, &stages);
+	assert_int_equal(stages.names, 1);
+	assert_int_equal(stages.named, 12);
+	assert_string_equal(stages.last, "kernel");
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 		cmocka_unit_test(kills_are_counted_by_unit_and_cell),
+		cmocka_unit_test(losses_are_counted_by_stage),
 		cmocka_unit_test(names_are_bounded_and_nothing_is_lost),
 		cmocka_unit_test(every_kind_has_a_name),
 	};

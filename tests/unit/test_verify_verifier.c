@@ -67,6 +67,7 @@ static void verify_text(const char *text, size_t length, bool partial, size_t st
 		assert_int_equal(kw_verifier_feed(verifier, "file", text + at, piece), 0);
 	}
 	assert_int_equal(kw_verifier_end_of_file(verifier), 0);
+	assert_int_equal(kw_verifier_finish(verifier), 0);
 	kw_verifier_result(verifier, &ret_outcome->result);
 	kw_verifier_free(verifier);
 }

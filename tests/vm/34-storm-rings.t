@@ -51,7 +51,7 @@ counted_all() {
 declared_all() {
 	event_field host.v1.gap '"\(.data.cgroup.id // 0) \(.data.reason)"' '.data.kind == "lost"' | awk '
 		BEGIN {
-			split("oom_kill oom_end throttle pids memory_high cgroup", nouns)
+			split("oom_kill oom_end throttle pids memory_high cgroup userspace", nouns)
 			for (kind in nouns) kinds[nouns[kind]] = kind
 		}
 		{

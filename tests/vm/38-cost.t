@@ -34,6 +34,9 @@ is "$(runs fexit_oom_kill_process)" "$(as_kernel fexit_oom_kill_process)" 'as th
 like "$(kwitness status --socket "$socket")" ' 2 runs of raw_tp_mark_victim, [1-9][0-9]* ns each' 'in words'
 like "$(page metrics)" '^kwitness_bpf_program_runs_total\{program="raw_tp_mark_victim"\} 2$' 'as a metric'
 like "$(page metrics | grep 'run_seconds_total{program="raw_tp_mark_victim"}')" ' 0\.0*[1-9][0-9]*$' 'and their time'
+is "$(page metrics | sed -n 's/^kwitness_hook_info{hook="\(.*\)",tier="\(.*\)"} 1$/\1 \2/p')" \
+	"$(jq -r '.hooks[] | "\(.hook) \(.tier)"' "$runtime/hooks.json")" 'each hook with its tier'
+like "$(page metrics)" '^kwitness_hook_info\{hook="throttle_cfs_rq",tier="fentry"\} 1$' 'one by name'
 kill9_kwitnessd
 
 oom # nobody is there

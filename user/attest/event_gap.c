@@ -8,6 +8,44 @@
 
 #include "user/attest/event.h"
 
+static void member_hash(struct kw_json *json, const char *key, const unsigned char *hash)
+{
+	char text[sodium_base64_ENCODED_LEN(KW_TREE_HASH_BYTES, sodium_base64_VARIANT_ORIGINAL)];
+
+	sodium_bin2base64(text, sizeof(text), hash, KW_TREE_HASH_BYTES,
+			  sodium_base64_VARIANT_ORIGINAL);
+	if (key)
+		kw_json_key(json, key);
+	kw_json_string(json, text);
+}
+
+/* Everything that a verifier of the rest needs to go on from: the tree's row of perfect subtrees, the largest
+ * first, the hash that the first line that is left is chained to, and the one that names the ledger. */
+static void member_removed(struct kw_json *json, const struct kw_gap_removed *removed)
+{
+	unsigned char root[KW_TREE_HASH_BYTES];
+
+	kw_tree_root(removed->tree, root);
+	kw_json_key(json, "removed");
+	kw_json_object(json);
+	kw_json_member_u64(json, "count", removed->last - removed->first + 1);
+	member_hash(json, "firstHash", removed->first_hash);
+	kw_json_member_u64(json, "firstSequence", removed->first);
+	member_hash(json, "lastHash", removed->last_hash);
+	kw_json_member_u64(json, "lastSequence", removed->last);
+	kw_json_key(json, "peaks");
+	kw_json_array(json);
+	for (unsigned int i = KW_TREE_LEVELS; i-- > 0;) {
+		if (removed->tree->size >> i & 1)
+			member_hash(json, NULL, removed->tree->peaks[i]);
+	}
+	kw_json_end_array(json);
+	kw_json_member_string(json, "reader", removed->unread ? removed->reader : NULL);
+	member_hash(json, "root", root);
+	kw_json_member_nonzero(json, "unread", removed->unread);
+	kw_json_end_object(json);
+}
+
 int kw_event_gap(const struct kw_finding *finding, const struct kw_clock *clock,
 		 struct kw_event *event)
 {
@@ -37,6 +75,8 @@ int kw_event_gap(const struct kw_finding *finding, const struct kw_clock *clock,
 		kw_json_null(&json);
 	kw_json_member_string(&json, "probeSource", "host.kwitness");
 	kw_json_member_string(&json, "reason", gap->reason);
+	if (gap->removed)
+		member_removed(&json, gap->removed);
 	kw_json_member_string(&json, "runId", cell ? cell->run_id : NULL);
 	kw_json_member_string(&json, "specSignatureHash", cell ? cell->spec_signature_hash : NULL);
 	kw_json_member_string(&json, "stage", gap->stage);

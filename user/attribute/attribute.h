@@ -80,6 +80,8 @@ void kw_cells_free(struct kw_cells *cells);
 KW_DEFINE_CLEANUP(struct kw_cells *, kw_cells_free)
 /* inotify descriptor, for the loop. */
 int kw_cells_fd(const struct kw_cells *cells);
+/* Whether that becomes readable at all; false: no watch could be had, refresh now and then. */
+bool kw_cells_is_watched(const struct kw_cells *cells);
 /* Reads what inotify has and rescans the directory: one callback per change. 0 or -errno. */
 int kw_cells_refresh(struct kw_cells *cells, kw_cell_fn callback, void *context);
 /* Parses one cell file's text; pure. 0, or -EBADMSG with ret_refusal (size bytes) filled. */

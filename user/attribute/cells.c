@@ -86,7 +86,8 @@ static int open_directory(struct kw_cells *cells, int *ret_fd)
 		return -EPERM;
 	if (cells->watch < 0) {
 		cells->watch = inotify_add_watch(cells->inotify_fd, cells->directory, WATCH_MASK);
-		if (cells->watch < 0)
+		/* No watch to be had (fs.inotify.max_user_watches): each refresh looks at all names. */
+		if (cells->watch < 0 && errno != ENOSPC)
 			return -errno;
 		cells->needs_scan = true;
 	}
@@ -410,6 +411,11 @@ int kw_cells_fd(const struct kw_cells *cells)
 	return cells->inotify_fd;
 }
 
+bool kw_cells_is_watched(const struct kw_cells *cells)
+{
+	return cells->watch >= 0;
+}
+
 /* What inotify has. 0 when it is drained, or -errno. */
 static int read_events(struct kw_cells *cells)
 {
@@ -438,6 +444,7 @@ int kw_cells_refresh(struct kw_cells *cells, kw_cell_fn callback, void *context)
 {
 	cleanup_close int directory_fd = -1;
 	cleanup_close int new_directory_fd = -1;
+	bool was_watched;
 	int r;
 
 	cells->callback = callback;
@@ -446,9 +453,10 @@ int kw_cells_refresh(struct kw_cells *cells, kw_cell_fn callback, void *context)
 	if (r < 0)
 		return r;
 	cells->directory_fd = directory_fd;
+	was_watched = cells->watch >= 0;
 	r = read_events(cells);
 	/* It was removed or moved away: its cells go, and the one in its place is read. */
-	if (r == 0 && cells->watch < 0) {
+	if (r == 0 && was_watched && cells->watch < 0) {
 		r = open_directory(cells, &new_directory_fd);
 		cells->directory_fd = new_directory_fd;
 	}

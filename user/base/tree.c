@@ -12,8 +12,8 @@
 static const unsigned char leaf_prefix[1] = { 0x00 };
 static const unsigned char node_prefix[1] = { 0x01 };
 
-static void join(kw_tree_hash_fn hash, const unsigned char *left, const unsigned char *right,
-		 unsigned char *ret_node)
+void kw_tree_join(kw_tree_hash_fn hash, const unsigned char *left, const unsigned char *right,
+		  unsigned char *ret_node)
 {
 	const struct kw_tree_piece pieces[] = {
 		{ node_prefix, 1 },
@@ -73,7 +73,7 @@ void kw_tree_append(struct kw_tree *tree, const unsigned char leaf[static KW_TRE
 			watch(path, level, index >> level, node);
 		if (!bit(index, level))
 			break;
-		join(tree->hash, tree->peaks[level], node, node);
+		kw_tree_join(tree->hash, tree->peaks[level], node, node);
 	}
 	memcpy(tree->peaks[level], node, sizeof(node));
 	tree->size++;
@@ -88,7 +88,7 @@ static bool fold(const struct kw_tree *tree, unsigned int level, unsigned char *
 		if (!bit(tree->size, i))
 			continue;
 		if (any)
-			join(tree->hash, tree->peaks[i], ret_node, ret_node);
+			kw_tree_join(tree->hash, tree->peaks[i], ret_node, ret_node);
 		else
 			memcpy(ret_node, tree->peaks[i], KW_TREE_HASH_BYTES);
 		any = true;
@@ -143,9 +143,9 @@ bool kw_tree_includes(kw_tree_hash_fn hash, uint64_t index, uint64_t size,
 		if (last == 0)
 			return false;
 		if (!bit(own, 0) && own != last) {
-			join(hash, node, proof[i], node);
+			kw_tree_join(hash, node, proof[i], node);
 		} else {
-			join(hash, proof[i], node, node);
+			kw_tree_join(hash, proof[i], node, node);
 			while (!bit(own, 0) && own != 0) {
 				own >>= 1;
 				last >>= 1;

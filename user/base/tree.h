@@ -53,3 +53,25 @@ bool kw_tree_includes(kw_tree_hash_fn hash, uint64_t index, uint64_t size,
 		      const unsigned char leaf[static KW_TREE_HASH_BYTES],
 		      const unsigned char (*proof)[KW_TREE_HASH_BYTES], size_t count,
 		      const unsigned char root[static KW_TREE_HASH_BYTES]);
+
+/* Hash of the node over two. ret_node may be one of them. */
+void kw_tree_join(kw_tree_hash_fn hash, const unsigned char *left, const unsigned char *right,
+		  unsigned char *ret_node);
+
+/* ---- tree_range.c: leaves from begin on, of a tree whose leaves before begin are not known yet ---- */
+
+struct kw_tree_range {
+	kw_tree_hash_fn hash;
+	uint64_t begin;
+	uint64_t end; /* behind the last leaf */
+	/* The largest perfect subtrees that lie within, from the left: up to two of each size. */
+	unsigned int count;
+	unsigned char levels[2 * KW_TREE_LEVELS];
+	unsigned char nodes[2 * KW_TREE_LEVELS][KW_TREE_HASH_BYTES];
+};
+
+void kw_tree_range_init(struct kw_tree_range *range, kw_tree_hash_fn hash, uint64_t begin);
+void kw_tree_range_append(struct kw_tree_range *range,
+			  const unsigned char leaf[static KW_TREE_HASH_BYTES]);
+/* tree is that over the leaves before range's begin: now it is over all of them. Its size must be begin. */
+void kw_tree_extend(struct kw_tree *tree, const struct kw_tree_range *range);

@@ -485,6 +485,10 @@ enum kw_tier kw_hooks_tier(const struct kw_hooks *hooks);
 /* Attempts made, in order; borrowed. */
 const struct kw_hook_attempt *kw_hooks_attempts(const struct kw_hooks *hooks, size_t *ret_count);
 
+/* Name of hook number index ("oom_kill_process"), and the tier it is attached in; KW_TIER_FILES: it is not.
+ * NULL: there are no more. */
+const char *kw_hooks_name(const struct kw_hooks *hooks, size_t index, enum kw_tier *ret_tier);
+
 /* Descriptor that polls readable when the evidence ring has records; -1 in tier files. */
 int kw_hooks_ring_fd(const struct kw_hooks *hooks);
 

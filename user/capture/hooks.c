@@ -310,6 +310,14 @@ const struct kw_hook_attempt *kw_hooks_attempts(const struct kw_hooks *hooks, si
 	return hooks->attempts;
 }
 
+const char *kw_hooks_name(const struct kw_hooks *hooks, size_t index, enum kw_tier *ret_tier)
+{
+	if (index >= KW_GROUP_COUNT_)
+		return NULL;
+	*ret_tier = hooks->combination.tier[index];
+	return group_names[index];
+}
+
 int kw_hooks_ring_fd(const struct kw_hooks *hooks)
 {
 	return hooks->maps.evidence;

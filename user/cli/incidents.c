@@ -14,6 +14,7 @@
 
 #include "user/base/text.h"
 #include "user/cli/cli.h"
+#include "user/cli/incident.h"
 #include "user/cli/show.h"
 #include "user/deliver/deliver.h"
 
@@ -119,8 +120,9 @@ static void append_full(struct incidents *incidents, const json_t *event)
 	const json_t *victims = json_object_get(data, "victims");
 	struct kw_bytes *out = &incidents->words;
 
-	kw_show_append_sentence(out, event);
-	kw_bytes_append_string(out, "\n\n  time              ");
+	kw_incident_append_headline(out, event);
+	kw_incident_append_curve(out, event);
+	kw_bytes_append_string(out, "\n  time              ");
 	kw_show_append_time(out, event, incidents->utc);
 	kw_bytes_append_char(out, '\n');
 	append_row(out, "incident", json_object_get(data, "incident"));
@@ -136,11 +138,41 @@ static void append_full(struct incidents *incidents, const json_t *event)
 	append_row(out, "records lost", kw_show_at(data, "kernel", "lost", NULL));
 	append_row(out, "counted twice", json_object_get(verdict, "duplicates"));
 	append_row(out, "verdict", json_object_get(verdict, "result"));
+	append_row(out, "because", json_object_get(verdict, "words"));
 	kw_bytes_append_string(out, "\nvictims\n");
 	for (size_t i = 0; i < json_array_size(victims); i++)
 		append_victim(out, json_array_get(victims, i));
 	append_row(out, "and not named", json_object_get(data, "victimsOmitted"));
 	append_counters(out, json_object_get(data, "counters"));
+}
+
+/* The lines around it, in a second reading: they may stand before it and after. */
+static void append_related(struct incidents *incidents, const json_t *event)
+{
+	cleanup(kw_cursor_freep) struct kw_cursor *cursor = NULL;
+	struct kw_incident_relation relation;
+	const char *line;
+	size_t length;
+	int r;
+
+	if (kw_incident_relate(&relation, event) < 0 ||
+	    kw_cursor_open(incidents->ledger, 0, &cursor) < 0)
+		return;
+	kw_bytes_init(&relation.proof, WORDS_MAX);
+	while ((r = kw_cursor_next(cursor, &line, &length)) != 0) {
+		json_t *other = r > 0 && kw_incident_is_related_type(line, length)
+					? kw_show_parse(line, length)
+					: NULL;
+
+		if (other)
+			kw_incident_take_related(&relation, other, incidents->utc,
+						 &incidents->words);
+		json_decref(other);
+		if (r < 0 && r != -EMSGSIZE)
+			break;
+	}
+	kw_incident_append_proof(&relation, &incidents->words);
+	kw_bytes_done(&relation.proof);
 }
 
 static void append_short(struct incidents *incidents, const json_t *event)
@@ -190,6 +222,7 @@ static void take(struct incidents *incidents, const char *line, size_t length)
 		kw_bytes_append_char(&incidents->words, '\n');
 	} else if (incidents->id) {
 		append_full(incidents, event);
+		append_related(incidents, event);
 	} else {
 		append_short(incidents, event);
 	}

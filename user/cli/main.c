@@ -6,6 +6,7 @@
 #include "user/cli/cli.h"
 
 #include <errno.h>
+#include <locale.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
@@ -90,6 +91,8 @@ static int usage(void)
 
 int main(int argc, char **argv)
 {
+	/* Which characters a terminal shows; numbers and sorting stay as they are. */
+	(void)setlocale(LC_CTYPE, "");
 	if (argc < 2)
 		return kw_cli_fail(KW_EXIT_USAGE, "", "no command given; try 'kwitness --help'");
 	if (strcmp(argv[1], "--help") == 0 || strcmp(argv[1], "-h") == 0 ||

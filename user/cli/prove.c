@@ -4,6 +4,7 @@
  * can be given to somebody who may not see the rest; `kwitness verify --proof` needs it and a keyring.
  */
 #include <errno.h>
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
@@ -33,8 +34,17 @@ KW_DEFINE_CLEANUP(struct kw_prover *, kw_prover_free)
 static int read_ledger(const char *ledger, struct kw_prover *prover)
 {
 	cleanup(kw_cursor_freep) struct kw_cursor *cursor = NULL;
-	int r = kw_cursor_open(ledger, 1, &cursor);
+	cleanup_close int directory = open(ledger, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	struct kw_attest_tree base;
+	uint64_t first = 1;
+	int r = directory < 0 ? -errno : kw_archive_read_base(directory, &base);
 
+	if (r == 0) {
+		kw_prover_begin(prover, &base.tree);
+		first = base.tree.size + 1;
+	}
+	if (r == 0 || r == -ENOENT)
+		r = directory < 0 ? r : kw_cursor_open(ledger, first, &cursor);
 	while (r == 0) {
 		const char *line = NULL;
 		size_t length = 0;

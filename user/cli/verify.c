@@ -19,6 +19,7 @@
 
 #include "user/base/text.h"
 #include "user/cli/cli.h"
+#include "user/deliver/deliver.h"
 
 #define FAULTS_SHOWN 50
 #define SEGMENT_DIGITS 20
@@ -120,31 +121,31 @@ static void show_progress(struct job *job)
 		      result.lines, job->bytes >> 20, job->fault_count);
 }
 
-/* Feeds all of fd under name. KW_EXIT_OK or KW_EXIT_FAIL. */
+/* Feeds all of fd under name, decompressed where it is compressed. KW_EXIT_OK or KW_EXIT_FAIL. */
 static int feed(struct job *job, int fd, const char *name)
 {
+	cleanup(kw_unpack_freep) struct kw_unpack *unpack = NULL;
 	char chunk[256 * 1024]; /* some hundred lines: work for several threads */
-	ssize_t got;
-	int r;
+	ssize_t got = 1;
+	int r = kw_unpack_new(fd, &unpack);
 
-	for (;;) {
-		got = read(fd, chunk, sizeof(chunk));
-		if (got < 0 && errno == EINTR)
-			continue;
-		if (got < 0)
-			return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", name, strerror(errno));
-		if (got == 0)
-			break;
-		r = kw_verifier_feed(job->verifier, name, chunk, (size_t)got);
-		if (r < 0)
-			return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", name, strerror(-r));
-		job->bytes += (uint64_t)got;
-		show_progress(job);
+	while (r == 0 && got > 0) {
+		got = kw_unpack_read(unpack, chunk, sizeof(chunk));
+		if (got == -EBADMSG)
+			r = kw_verifier_damaged(job->verifier, name, kw_unpack_reason(unpack));
+		else if (got < 0)
+			r = (int)got;
+		else if (got > 0)
+			r = kw_verifier_feed(job->verifier, name, chunk, (size_t)got);
+		if (r == 0 && got > 0) {
+			job->bytes += (uint64_t)got;
+			show_progress(job);
+		}
 	}
-	r = kw_verifier_end_of_file(job->verifier);
-	if (r < 0)
-		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", name, strerror(-r));
-	return KW_EXIT_OK;
+	if (r == 0)
+		r = kw_verifier_end_of_file(job->verifier);
+	return r < 0 ? kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", name, strerror(-r))
+		     : KW_EXIT_OK;
 }
 
 /* Opens a regular file for reading, never through a link. Returns the fd or -errno. */
@@ -161,16 +162,21 @@ static int open_regular(int directory, const char *name)
 
 static int is_segment(const struct dirent *entry)
 {
-	size_t length = strlen(entry->d_name);
+	const char *suffix = entry->d_name + SEGMENT_DIGITS;
 
-	return length == SEGMENT_DIGITS + strlen(SEGMENT_SUFFIX) &&
-	       strspn(entry->d_name, "0123456789") == SEGMENT_DIGITS &&
-	       strcmp(entry->d_name + SEGMENT_DIGITS, SEGMENT_SUFFIX) == 0;
+	return strspn(entry->d_name, "0123456789") == SEGMENT_DIGITS &&
+	       (strcmp(suffix, SEGMENT_SUFFIX) == 0 || strcmp(suffix, SEGMENT_SUFFIX ".zst") == 0);
 }
 
 static int by_name(const struct dirent **left, const struct dirent **right)
 {
 	return strcmp((*left)->d_name, (*right)->d_name);
+}
+
+/* One that is there both ways is read once, as it was written: compressing it has not come to its end. */
+static bool is_double(struct dirent *const *entries, int i)
+{
+	return i > 0 && strncmp(entries[i - 1]->d_name, entries[i]->d_name, SEGMENT_DIGITS) == 0;
 }
 
 static int feed_segment(struct job *job, int directory, const char *path, const char *name)
@@ -194,14 +200,16 @@ static int feed_directory(struct job *job, int directory, const char *path)
 	if (count < 0)
 		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s: %s", path, strerror(errno));
 	if (count == 0)
-		code = kw_cli_fail(KW_EXIT_FAIL, "verify",
-				   "%s: no segments in it (<20 digits>.jsonl); is it a ledger?",
-				   path);
+		code = kw_cli_fail(
+			KW_EXIT_FAIL, "verify",
+			"%s: no segments in it (<20 digits>.jsonl, .jsonl.zst); is it a ledger?",
+			path);
 	for (int i = 0; i < count; i++) {
-		if (code == KW_EXIT_OK)
+		if (code == KW_EXIT_OK && !is_double(entries, i))
 			code = feed_segment(job, directory, path, entries[i]->d_name);
-		free(entries[i]);
 	}
+	for (int i = 0; i < count; i++)
+		free(entries[i]);
 	free(entries);
 	return code;
 }
@@ -276,6 +284,12 @@ static void print_verdict(const struct kw_verify_result *result, uint64_t faults
 		     result->lines, plural(result->lines), result->first_sequence,
 		     result->last_sequence, result->gaps, plural(result->gaps), result->gaps_lost,
 		     plural(result->gaps_lost));
+	if (result->first_sequence > 1)
+		(void)printf(", it begins at %" PRIu64 ": lines 1 to %" PRIu64 " not seen, %s",
+			     result->first_sequence, result->first_sequence - 1,
+			     result->removed_to >= result->first_sequence - 1
+				     ? "removed by retention, as it declares"
+				     : "which no retention declares");
 	print_checkpoints(result);
 	(void)printf(", %" PRIu64 " fault%s", faults, plural(faults));
 	if (faults)
@@ -309,15 +323,16 @@ static int print_json(struct job *job, const struct kw_verify_result *result)
 
 	for (size_t i = 0; i < sizeof(result->last_hash); i++)
 		(void)snprintf(hash + 2 * i, 3, "%02x", result->last_hash[i]);
-	root = json_pack("{s:b, s:I, s:I, s:I, s:o, s:O, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:o}",
-			 "sound", job->fault_count == 0, "events", (json_int_t)result->lines,
-			 "badLines", (json_int_t)result->bad_lines, "faultCount",
-			 (json_int_t)job->fault_count, "faultsByKind", count_faults(result),
-			 "faults", job->faults, "firstSequence", (json_int_t)result->first_sequence,
-			 "lastSequence", (json_int_t)result->last_sequence, "gaps",
-			 (json_int_t)result->gaps, "firstTime", result->first_time, "lastTime",
-			 result->last_time, "lastHash", hash, "gapsLost",
-			 (json_int_t)result->gaps_lost, "checkpoints", pack_checkpoints(result));
+	root = json_pack(
+		"{s:b, s:I, s:I, s:I, s:o, s:O, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:o, s:I}",
+		"sound", job->fault_count == 0, "events", (json_int_t)result->lines, "badLines",
+		(json_int_t)result->bad_lines, "faultCount", (json_int_t)job->fault_count,
+		"faultsByKind", count_faults(result), "faults", job->faults, "firstSequence",
+		(json_int_t)result->first_sequence, "lastSequence",
+		(json_int_t)result->last_sequence, "gaps", (json_int_t)result->gaps, "firstTime",
+		result->first_time, "lastTime", result->last_time, "lastHash", hash, "gapsLost",
+		(json_int_t)result->gaps_lost, "checkpoints", pack_checkpoints(result), "removedTo",
+		(json_int_t)result->removed_to);
 	if (root)
 		text = json_dumps(root, JSON_SORT_KEYS | JSON_COMPACT);
 	json_decref(root);

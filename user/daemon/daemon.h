@@ -35,6 +35,8 @@ struct kw_settings {
 	uint64_t settle_ns;
 	uint64_t silence_ns;
 	uint64_t segment_bytes;
+	uint64_t segment_age_ns; /* 0: whatever its age */
+	struct kw_archive_policy archive;
 	uint64_t evidence_ring_bytes; /* 0: as built */
 	uint64_t bulk_ring_bytes;
 	bool bpf_stats;
@@ -46,6 +48,15 @@ struct kw_settings {
 	bool detach;
 	bool verbose;
 };
+
+/* ---- settings_value.c ---- */
+
+/* "yes", "no", as systemd has them. 0 or -EINVAL. */
+int kw_setting_parse_bool(const char *value, bool *ret_value) kw_must_check;
+/* Seconds, or a number with s, m (min), h, d, w or y, at most maximum_sec seconds. 0 or -EINVAL. */
+int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_ns) kw_must_check;
+
+/* ---- settings.c ---- */
 
 /* Defaults; free with kw_settings_done(). 0 or -ENOMEM. */
 int kw_settings_init(struct kw_settings *settings) kw_must_check;

@@ -20,9 +20,16 @@
 #define MIB ((uint64_t)1 << 20)
 #define GIB ((uint64_t)1 << 30)
 
+/* Messages a minute on verdicts: a guest that lies without end, or a broken account, must not flood the journal.
+ * The ledger has all of them. */
+#define VERDICTS_MAX 20U
+#define WINDOW_NS (60 * KW_NSEC_PER_SEC)
+
 struct kw_journal {
 	int fd;
 	struct sockaddr_un address;
+	uint64_t window_boot_ns; /* when it began */
+	unsigned int in_window;
 };
 
 int kw_journal_new(const char *path, struct kw_journal **ret_journal)
@@ -252,6 +259,75 @@ static void tell_userspace_kill(const struct kw_journal *journal, const struct k
 	send_message(journal, &message);
 }
 
+/* Whether one more verdict may be told. */
+static bool has_budget(struct kw_journal *journal, uint64_t boot_ns)
+{
+	if (boot_ns < journal->window_boot_ns || boot_ns - journal->window_boot_ns >= WINDOW_NS) {
+		journal->window_boot_ns = boot_ns;
+		journal->in_window = 0;
+	}
+	return journal->in_window++ < VERDICTS_MAX;
+}
+
+/* A counter that moved without an event, or the other way round. One that a counter's own event tells is no less
+ * worth a look: a hook should have told it. */
+static bool is_failure(const struct kw_parity_item *item)
+{
+	return item->verdict == KW_PARITY_MISSED || item->account.unexplained != 0;
+}
+
+static void tell_parity(struct kw_journal *journal, const struct kw_finding *finding)
+{
+	const struct kw_parity *parity = finding->parity;
+	const struct kw_parity_item *item = NULL;
+	cleanup_bytes struct kw_bytes message = { 0 };
+
+	for (uint32_t i = 0; i < parity->item_count && !item; i++)
+		if (is_failure(&parity->items[i]))
+			item = &parity->items[i];
+	if (!item || !has_budget(journal, finding->boot_ns))
+		return;
+	kw_bytes_init(&message, MESSAGE_MAX);
+	begin(&message, KW_JOURNAL_PARITY, LOG_ERR);
+	kw_bytes_append_string(&message, "MESSAGE=");
+	append_place(&message, &parity->cgroup);
+	kw_bytes_append_format(
+		&message, ": the kernel's counter %s went from %" PRIu64 " to %" PRIu64 ", ",
+		kw_parity_counter_name(item->counter), item->before, item->account.kernel);
+	if (item->account.unexplained != 0)
+		kw_bytes_append_format(&message, "of which %" PRId64 " in all are unexplained\n",
+				       item->account.unexplained);
+	else
+		kw_bytes_append_string(&message, "which no hook has told\n");
+	field(&message, "KWITNESS_COUNTER", kw_parity_counter_name(item->counter));
+	field(&message, "KWITNESS_VERDICT", kw_parity_verdict_name(item->verdict));
+	field(&message, "KWITNESS_CGROUP", parity->cgroup.path);
+	field(&message, "KWITNESS_UNIT", parity->cgroup.unit);
+	send_message(journal, &message);
+}
+
+static void tell_contradiction(struct kw_journal *journal, const struct kw_finding *finding)
+{
+	const struct kw_crosscheck *crosscheck = finding->crosscheck;
+	cleanup_bytes struct kw_bytes message = { 0 };
+
+	if (crosscheck->verdict != KW_CROSSCHECK_CONTRADICTED ||
+	    !has_budget(journal, finding->boot_ns))
+		return;
+	kw_bytes_init(&message, MESSAGE_MAX);
+	begin(&message, KW_JOURNAL_CONTRADICTED, LOG_WARNING);
+	kw_bytes_append_string(&message, "MESSAGE=cell ");
+	append(&message, crosscheck->cell->cell_id);
+	kw_bytes_append_string(&message, ": ");
+	append(&message, crosscheck->words);
+	kw_bytes_append_char(&message, '\n');
+	field(&message, "KWITNESS_CELL", crosscheck->cell->cell_id);
+	field(&message, "KWITNESS_RULE", crosscheck->rule);
+	field(&message, "KWITNESS_VERDICT", kw_crosscheck_verdict_name(crosscheck->verdict));
+	field_number(&message, "KWITNESS_COUNT", crosscheck->count);
+	send_message(journal, &message);
+}
+
 void kw_journal_finding(struct kw_journal *journal, const struct kw_finding *finding)
 {
 	if (!journal)
@@ -260,4 +336,8 @@ void kw_journal_finding(struct kw_journal *journal, const struct kw_finding *fin
 		tell_incident(journal, finding->incident);
 	else if (finding->kind == KW_FINDING_USERSPACE_KILL)
 		tell_userspace_kill(journal, finding->attributed);
+	else if (finding->kind == KW_FINDING_PARITY)
+		tell_parity(journal, finding);
+	else if (finding->kind == KW_FINDING_CROSSCHECK)
+		tell_contradiction(journal, finding);
 }

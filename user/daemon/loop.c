@@ -111,9 +111,12 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 	kw_gatekeeper_retry(daemon);
 	kw_sweeper_resume(daemon);
 	kw_killers_turn(daemon);
+	if (!kw_cells_is_watched(daemon->pipeline.cells))
+		(void)on_cells(NULL, -1, 0, daemon);
 	kw_pipeline_poll(&daemon->pipeline);
 	kw_pipeline_scanned(&daemon->pipeline);
 	kw_pipeline_checkpoint(&daemon->pipeline);
+	kw_pipeline_segments(&daemon->pipeline);
 	kw_ledger_request_sync(daemon->pipeline.ledger);
 	kw_http_turn(daemon);
 	return 0;
@@ -314,6 +317,12 @@ int kw_loop_run(struct kw_daemon *daemon)
 		return KW_EXIT_FAIL;
 	kw_http_start(daemon);
 	(void)on_cells(NULL, -1, 0, daemon);
+	if (!kw_cells_is_watched(daemon->pipeline.cells) &&
+	    kw_pipeline_gap(
+		    &daemon->pipeline, KW_GAP_FILE, "cells", 0,
+		    "there is no inotify watch left (fs.inotify.max_user_watches): cell files are looked at once a second") <
+		    0)
+		return KW_EXIT_FAIL;
 	/* The ring of programs that were replaced at this start wakes nobody any more. */
 	if (consume_backlog(daemon) < 0 && daemon->pipeline.blocked == 0)
 		return KW_EXIT_FAIL;

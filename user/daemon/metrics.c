@@ -88,6 +88,7 @@ static void write_kills(const struct kw_daemon *daemon, struct kw_bytes *out)
 	const struct kw_totals *totals = &daemon->pipeline.totals;
 	struct labelled unit = { out, "unit_oom_kills_total", "unit" };
 	struct labelled cell = { out, "cell_oom_kills_total", "cell" };
+	struct labelled stage = { out, "stage_lost_records_total", "stage" };
 
 	head(out, "oom_incidents_total", "counter",
 	     "OOMs since the start, by whether the kernel's counters were explained.");
@@ -102,24 +103,60 @@ static void write_kills(const struct kw_daemon *daemon, struct kw_bytes *out)
 	kw_tally_each(daemon->pipeline.tally, KW_TALLY_CELL, write_label, &cell);
 	plain(out, "lost_records_total", "counter",
 	      "Records that were lost, as gap events declared them.", totals->lost);
+	head(out, stage.metric, "counter", "The same by the stage that lost them.");
+	kw_tally_each(daemon->pipeline.tally, KW_TALLY_STAGE, write_label, &stage);
+}
+
+/* Where the account of oom_kill stands, and what the poller follows. */
+static void write_parity(const struct kw_daemon *daemon, struct kw_bytes *out)
+{
+	struct kw_parity_totals totals;
+	struct kw_sweep_totals sweep;
+
+	if (!daemon->pipeline.sweep)
+		return;
+	kw_reconcile_totals(daemon->pipeline.reconcile, &totals);
+	kw_sweep_totals(daemon->pipeline.sweep, &sweep);
+	head(out, "parity_oom_kills", "gauge",
+	     "The kernel's oom_kill counts since the account began, by what explains them; pending: not settled yet.");
+	kw_bytes_append_format(out,
+			       "kwitness_parity_oom_kills{by=\"hook\"} %" PRIu64 "\n"
+			       "kwitness_parity_oom_kills{by=\"counter\"} %" PRIu64 "\n"
+			       "kwitness_parity_oom_kills{by=\"duplicate\"} %" PRId64 "\n"
+			       "kwitness_parity_oom_kills{by=\"nothing\"} %" PRId64 "\n"
+			       "kwitness_parity_oom_kills{by=\"pending\"} %" PRId64 "\n",
+			       totals.by_hook, totals.by_counter, totals.duplicates,
+			       totals.unexplained, totals.pending);
+	plain(out, "parity_faults_total", "counter",
+	      "Moves of kernel counters of any kind without an event, and events without a move.",
+	      totals.faults);
+	head(out, "parity_verdicts_total", "counter",
+	     "Verdicts on counters that moved, since the start.");
+	for (int i = 0; i < KW_PARITY_VERDICT_COUNT_; i++)
+		kw_bytes_append_format(
+			out, "kwitness_parity_verdicts_total{verdict=\"%s\"} %" PRIu64 "\n",
+			kw_parity_verdict_name((enum kw_parity_verdict)i), totals.verdicts[i]);
+	plain(out, "polled_cgroups", "gauge", "Cgroups whose counters are read.", sweep.cgroups);
+	plain(out, "polled_cgroups_without_watch", "gauge",
+	      "Those of which inotify does not tell: they are read in rounds only.",
+	      sweep.not_notified);
+	plain(out, "refused_cgroups", "gauge", "Cgroups that are not read: there are too many.",
+	      sweep.refused);
 }
 
 static void write_hooks(const struct kw_daemon *daemon, struct kw_bytes *out)
 {
-	const struct kw_hook_attempt *attempts;
-	size_t count;
+	enum kw_tier tier = KW_TIER_FILES;
+	const char *name;
 
 	head(out, "tier_info", "gauge", "The tier that was reached: fentry is the best one.");
 	kw_bytes_append_format(out, "kwitness_tier_info{tier=\"%s\"} 1\n",
 			       kw_tier_name(kw_hooks_tier(daemon->hooks)));
-	head(out, "hook_info", "gauge", "Kernel hooks that are attached, each with its tier.");
-	attempts = kw_hooks_attempts(daemon->hooks, &count);
-	for (size_t i = 0; i < count; i++) {
-		if (attempts[i].error == 0)
-			kw_bytes_append_format(out,
-					       "kwitness_hook_info{hook=\"%s\",tier=\"%s\"} 1\n",
-					       attempts[i].hook, kw_tier_name(attempts[i].tier));
-	}
+	head(out, "hook_info", "gauge",
+	     "Each kernel hook with the tier it is attached in; files: it is not.");
+	for (size_t i = 0; (name = kw_hooks_name(daemon->hooks, i, &tier)); i++)
+		kw_bytes_append_format(out, "kwitness_hook_info{hook=\"%s\",tier=\"%s\"} 1\n", name,
+				       kw_tier_name(tier));
 	plain(out, "evidence_ring_backlog_bytes", "gauge",
 	      "Bytes of kernel records that wait to be read.", kw_hooks_backlog(daemon->hooks));
 }
@@ -172,5 +209,6 @@ void kw_metrics_write(const struct kw_daemon *daemon, struct kw_bytes *out)
 	kw_metrics_write_costs(&costs, out);
 	write_events(daemon, out);
 	write_kills(daemon, out);
+	write_parity(daemon, out);
 	write_ledger(daemon, out);
 }

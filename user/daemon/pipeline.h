@@ -15,6 +15,8 @@
 struct kw_pipeline_options {
 	const char *ledger;
 	uint64_t segment_bytes;
+	uint64_t segment_age_ns;		 /* 0: whatever its age */
+	const struct kw_archive_policy *archive; /* NULL: closed segments are left alone */
 	const char *cells;
 	const char *cgroup_root;
 	uint64_t settle_ns;
@@ -68,6 +70,14 @@ struct kw_pipeline {
 	enum kw_checkpoint_reason checkpoint_reason;
 	struct kw_attest_tree checkpoint_tree;
 
+	struct kw_archive *archive; /* owned; NULL: none */
+	uint64_t segment_age_ns;
+	uint64_t archive_boot_ns; /* when it was asked to look */
+	uint64_t archive_segment; /* and the segment that was written then */
+	int archive_error;	  /* that was logged */
+	uint64_t
+		removal_sequence; /* of the line that declares a removal, not durable yet; 0: none */
+
 	const struct kw_hooks *hooks; /* borrowed; set by whoever has them, NULL before */
 	uint64_t account_boot_ns;     /* when the account was last said as a whole */
 	uint64_t account_sequence;    /* the line behind that; 0: not yet */
@@ -97,6 +107,16 @@ int kw_pipeline_tree(const struct kw_pipeline *pipeline, const struct kw_chain_h
 void kw_pipeline_checkpoint(struct kw_pipeline *pipeline);
 /* The last one, over everything; waits for the disk. 0 or -errno. */
 int kw_pipeline_checkpoint_stop(struct kw_pipeline *pipeline) kw_must_check;
+
+/* ---- pipeline_segments.c ---- */
+
+/* Begins to look after closed segments, when options say so. 0 or -errno. */
+int kw_pipeline_segments_open(struct kw_pipeline *pipeline,
+			      const struct kw_pipeline_options *options) kw_must_check;
+/* A turn of housekeeping: has closed segments compressed, declares what retention removes, and lets it. */
+void kw_pipeline_segments(struct kw_pipeline *pipeline);
+/* Whether the segment that is written ought to be closed; a checkpoint is to be its last line. */
+bool kw_pipeline_segment_is_due(struct kw_pipeline *pipeline);
 
 /* ---- pipeline_resume.c ---- */
 

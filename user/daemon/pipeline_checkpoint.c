@@ -21,12 +21,17 @@ static uint64_t last_sequence(const struct kw_pipeline *pipeline)
 	return kw_attest_head(pipeline->attest).sequence;
 }
 
-static bool is_due(const struct kw_pipeline *pipeline, enum kw_checkpoint_reason *ret_reason)
+static bool is_due(struct kw_pipeline *pipeline, enum kw_checkpoint_reason *ret_reason)
 {
 	uint64_t age = kw_clock_boot_ns(pipeline->clock) - pipeline->checkpoint_boot_ns;
 	bool changed = last_sequence(pipeline) != pipeline->checkpoint_sequence;
 
+	/* Its last line is a checkpoint already. */
+	if (!changed && kw_pipeline_segment_is_due(pipeline))
+		kw_ledger_close_segment(pipeline->ledger);
 	*ret_reason = changed ? KW_CHECKPOINT_INTERVAL : KW_CHECKPOINT_HEARTBEAT;
+	if (changed && kw_pipeline_segment_is_due(pipeline))
+		return true;
 	return age >= (changed ? pipeline->checkpoint_ns : HEARTBEAT_NS);
 }
 
@@ -80,6 +85,8 @@ static int emit(struct kw_pipeline *pipeline)
 	pipeline->checkpoint_pending = false;
 	pipeline->checkpoint_sequence = sequence;
 	pipeline->checkpoint_boot_ns = kw_clock_boot_ns(pipeline->clock);
+	if (kw_pipeline_segment_is_due(pipeline))
+		kw_ledger_close_segment(pipeline->ledger);
 	return 0;
 }
 

@@ -21,7 +21,7 @@ static int open_ledger(struct kw_pipeline *pipeline, const struct kw_pipeline_op
 		kw_log(LOG_ERR, "another kwitnessd has the ledger \"%s\"", path);
 	else if (r == -EBADMSG)
 		kw_log(LOG_ERR,
-		       "the last line in \"%s\" is not one of kwitness: move the directory away to start a new ledger",
+		       "the last line in \"%s\" is not one of kwitness, or its segment is compressed (zstd -d --rm): move the directory away to start a new ledger",
 		       path);
 	else if (r < 0)
 		(void)kw_log_error(r, "cannot open the ledger \"%s\"", path);
@@ -215,6 +215,8 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 		r = kw_pipeline_resume(pipeline, strcmp(found.last_boot_id, options->boot_id) == 0);
 	if (r == 0)
 		r = declare_start(pipeline, options, &found);
+	if (r == 0)
+		r = kw_pipeline_segments_open(pipeline, options);
 	if (r == 0 && rebuilt)
 		r = kw_pipeline_gap(
 			pipeline, KW_GAP_FILE, "ledger", 0,
@@ -225,6 +227,7 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 
 void kw_pipeline_close(struct kw_pipeline *pipeline)
 {
+	kw_archive_free(pipeline->archive);
 	kw_reconcile_free(pipeline->reconcile);
 	kw_attribute_free(pipeline->attribute);
 	kw_cells_free(pipeline->cells);

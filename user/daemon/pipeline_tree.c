@@ -13,7 +13,19 @@
 
 #define HEAD_MAX 8192
 
-/* 0; 1: there is none, tree is empty; -errno. */
+/* There is no head: the tree is made from all lines, behind those that retention removed. 1 or -errno. */
+static int begin_anew(const struct kw_pipeline *pipeline, struct kw_attest_tree *ret_tree)
+{
+	int r = kw_ledger_read_base(pipeline->ledger, ret_tree);
+
+	if (r == -ENOENT)
+		kw_attest_tree_init(ret_tree);
+	else if (r < 0)
+		return kw_log_error(r, "\"%s/base\" cannot be read", pipeline->ledger_path);
+	return 1;
+}
+
+/* 0; 1: there is none, tree is that of no line or of those that retention removed; -errno. */
 static int read_head(const struct kw_pipeline *pipeline, uint64_t sequence,
 		     struct kw_attest_tree *ret_tree)
 {
@@ -22,10 +34,8 @@ static int read_head(const struct kw_pipeline *pipeline, uint64_t sequence,
 
 	kw_bytes_init(&text, HEAD_MAX);
 	r = kw_ledger_read_head(pipeline->ledger, &text);
-	if (r == -ENOENT) {
-		kw_attest_tree_init(ret_tree);
-		return 1;
-	}
+	if (r == -ENOENT)
+		return begin_anew(pipeline, ret_tree);
 	if (r == 0)
 		r = kw_attest_tree_read(text.data ? text.data : "", text.length, ret_tree);
 	if (r < 0)
@@ -91,8 +101,10 @@ int kw_pipeline_tree(const struct kw_pipeline *pipeline, const struct kw_chain_h
 		return r;
 	*ret_rebuilt = r == 1 && head->sequence > 0;
 	if (head->sequence > 0) {
-		r = kw_cursor_open(pipeline->ledger_path, tree.tree.size, &cursor);
-		if (r == 0 && tree.tree.size > 0) {
+		bool has_head = r == 0;
+
+		r = kw_cursor_open(pipeline->ledger_path, tree.tree.size + !has_head, &cursor);
+		if (r == 0 && has_head) {
 			r = check_last(pipeline, cursor, &tree);
 			if (r < 0)
 				return r;

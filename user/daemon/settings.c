@@ -25,6 +25,8 @@ enum value_type {
 	TYPE_TIER,
 	TYPE_MILLISECONDS,
 	TYPE_BYTES,
+	TYPE_AGE,
+	TYPE_BOOL,
 	TYPE_USER,
 	TYPE_GROUP,
 	TYPE_MODE,
@@ -43,6 +45,8 @@ struct setting {
 	uint64_t maximum;
 };
 
+/* A hundred years. */
+#define AGE_MAX_SEC (36525ULL * 86400)
 #define AT(member) offsetof(struct kw_settings, member)
 
 static const struct setting settings_table[] = {
@@ -75,6 +79,11 @@ static const struct setting settings_table[] = {
 	  "systemd-oomd.service earlyoom.service oomd.service nohang.service nohang-desktop.service",
 	  0, 0 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
+	{ "ledger", "segment-age", TYPE_AGE, AT(segment_age_ns), "1d", 0, AGE_MAX_SEC },
+	{ "ledger", "retain-bytes", TYPE_BYTES, AT(archive.retain_bytes), "0", 0, 1ULL << 60 },
+	{ "ledger", "retain-age", TYPE_AGE, AT(archive.retain_age_ns), "0", 0, AGE_MAX_SEC },
+	{ "ledger", "retain-force", TYPE_BOOL, AT(archive.force), "no", 0, 0 },
+	{ "ledger", "compress", TYPE_BOOL, AT(archive.compress), "yes", 0, 0 },
 };
 
 /* Numbers that may change while the daemon runs; whatever is opened at the start may not. */
@@ -229,6 +238,10 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 	case TYPE_MILLISECONDS:
 	case TYPE_BYTES:
 		return set_number(target, setting, value);
+	case TYPE_AGE:
+		return kw_setting_parse_age(value, setting->maximum, target);
+	case TYPE_BOOL:
+		return kw_setting_parse_bool(value, target);
 	case TYPE_USER:
 	case TYPE_GROUP:
 		return set_owner(target, setting->type, value);
@@ -407,6 +420,13 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 							      ? number / KW_NSEC_PER_MSEC
 							      : number));
 		return;
+	case TYPE_AGE:
+		memcpy(&number, source, sizeof(number));
+		printf("%llu\n", (unsigned long long)(number / KW_NSEC_PER_SEC));
+		return;
+	case TYPE_BOOL:
+		printf("%s\n", *(const bool *)source ? "yes" : "no");
+		return;
 	case TYPE_USER:
 	case TYPE_GROUP:
 		if (*(const uint32_t *)source != UINT32_MAX)
@@ -449,7 +469,10 @@ static bool is_same(const struct setting *setting, const void *a, const void *b)
 		return memcmp(a, b, sizeof(enum kw_tier)) == 0;
 	case TYPE_MILLISECONDS:
 	case TYPE_BYTES:
+	case TYPE_AGE:
 		return memcmp(a, b, sizeof(uint64_t)) == 0;
+	case TYPE_BOOL:
+		return *(const bool *)a == *(const bool *)b;
 	case TYPE_SYSCALL_FILTER:
 		return memcmp(a, b, sizeof(enum kw_syscall_filter)) == 0;
 	case TYPE_USER:

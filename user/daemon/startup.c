@@ -118,6 +118,8 @@ static int open_pipeline(struct kw_daemon *daemon)
 	struct kw_pipeline_options options = {
 		.ledger = settings->ledger,
 		.segment_bytes = settings->segment_bytes,
+		.segment_age_ns = settings->segment_age_ns,
+		.archive = &settings->archive,
 		.cells = settings->cells,
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,

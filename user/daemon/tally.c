@@ -12,13 +12,13 @@
 
 struct label {
 	char name[256];
-	uint64_t kills;
+	uint64_t number; /* of kills, of lost records */
 	UT_hash_handle hh;
 };
 
 struct labels {
 	struct label *hash;
-	uint64_t other; /* kills of names beyond the cap */
+	uint64_t other; /* of names beyond the cap */
 };
 
 struct kw_tally {
@@ -52,7 +52,7 @@ void kw_tally_free(struct kw_tally *tally)
 	free(tally);
 }
 
-static void count_kill(struct labels *labels, const char *name)
+static void count(struct labels *labels, const char *name, uint64_t number)
 {
 	struct label *label = NULL;
 	size_t length = strnlen(name, sizeof(label->name) - 1);
@@ -63,15 +63,15 @@ static void count_kill(struct labels *labels, const char *name)
 	if (!label && HASH_COUNT(labels->hash) < KW_TALLY_LABELS_MAX)
 		label = calloc(1, sizeof(*label));
 	else if (label) {
-		label->kills++;
+		label->number += number;
 		return;
 	}
 	if (!label) {
-		labels->other++;
+		labels->other += number;
 		return;
 	}
 	memcpy(label->name, name, length);
-	label->kills = 1;
+	label->number = number;
 	HASH_ADD(hh, labels->hash, name[0], length, label);
 }
 
@@ -83,11 +83,13 @@ void kw_tally_finding(struct kw_tally *tally, const struct kw_finding *finding, 
 		return;
 	tally->count[finding->kind]++;
 	tally->last_real_ns[finding->kind] = real_ns;
+	if (finding->kind == KW_FINDING_GAP && finding->gap->lost_known)
+		count(&tally->labels[KW_TALLY_STAGE], finding->gap->stage, finding->gap->lost);
 	if (finding->kind != KW_FINDING_OOM_KILL || !attributed)
 		return;
-	count_kill(&tally->labels[KW_TALLY_UNIT], attributed->victim.unit);
+	count(&tally->labels[KW_TALLY_UNIT], attributed->victim.unit, 1);
 	if (attributed->has_cell)
-		count_kill(&tally->labels[KW_TALLY_CELL], attributed->cell.cell_id);
+		count(&tally->labels[KW_TALLY_CELL], attributed->cell.cell_id, 1);
 }
 
 uint64_t kw_tally_count(const struct kw_tally *tally, enum kw_finding_kind kind,
@@ -140,7 +142,7 @@ void kw_tally_each(const struct kw_tally *tally, enum kw_tally_label label, kw_t
 	const struct labels *labels = &tally->labels[label];
 
 	for (const struct label *at = labels->hash; at; at = at->hh.next)
-		callback(context, at->name, at->kills);
+		callback(context, at->name, at->number);
 	if (labels->other > 0)
 		callback(context, NULL, labels->other);
 }

@@ -21,8 +21,13 @@ uint64_t kw_tally_count(const struct kw_tally *tally, enum kw_finding_kind kind,
 /* "oom_kill", "gap", …; NULL: no such kind. */
 const char *kw_tally_kind_name(enum kw_finding_kind kind);
 
-enum kw_tally_label { KW_TALLY_UNIT, KW_TALLY_CELL, KW_TALLY_LABEL_COUNT_ };
-/* Each name with its OOM kills; name is NULL for the kills of names beyond the cap. */
-typedef void (*kw_tally_fn)(void *context, const char *name, uint64_t kills);
+enum kw_tally_label {
+	KW_TALLY_UNIT,	/* OOM kills of a systemd unit */
+	KW_TALLY_CELL,	/* OOM kills of a registered cell */
+	KW_TALLY_STAGE, /* records that a stage has lost */
+	KW_TALLY_LABEL_COUNT_
+};
+/* Each name with its number; name is NULL for the names beyond the cap. */
+typedef void (*kw_tally_fn)(void *context, const char *name, uint64_t number);
 void kw_tally_each(const struct kw_tally *tally, enum kw_tally_label label, kw_tally_fn callback,
 		   void *context);

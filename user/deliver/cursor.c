@@ -10,6 +10,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/timerfd.h>
 #include <sys/stat.h>
 
 #include <kwitness/limits.h>
@@ -29,21 +30,69 @@ struct kw_cursor {
 	uint64_t segment;
 	uint64_t next_above; /* with fd == -1: the next segment is the first one above this */
 	uint64_t skip_below; /* lines of a smaller sequence are not handed out */
-	off_t offset;	     /* in the file, of the first byte in buffer */
-	bool in_long_line;   /* the rest of a line that was too long is stepped over */
+	off_t offset; /* in the file, of the first byte in buffer; of no use in a packed one */
+	struct kw_unpack *unpack; /* of a segment that is compressed; NULL: it is not */
+	bool in_long_line;	  /* the rest of a line that was too long is stepped over */
 	char *buffer;
 	size_t used; /* handed out already */
 	size_t have;
 };
 
+/* What wakes a reader where inotify has no watch to spare: a second that is over. */
+static int start_ticking(struct kw_cursor *cursor)
+{
+	const struct itimerspec second = { { 1, 0 }, { 1, 0 } };
+
+	if (cursor->inotify >= 0)
+		(void)close(cursor->inotify);
+	cursor->inotify = timerfd_create(CLOCK_BOOTTIME, TFD_CLOEXEC | TFD_NONBLOCK);
+	if (cursor->inotify < 0 || timerfd_settime(cursor->inotify, 0, &second, NULL) < 0)
+		return -errno;
+	return 0;
+}
+
 static int start_watching(struct kw_cursor *cursor, const char *path)
 {
 	cursor->inotify = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-	if (cursor->inotify < 0)
-		return -errno;
+	if (cursor->inotify < 0) /* fs.inotify.max_user_instances */
+		return errno == EMFILE ? start_ticking(cursor) : -errno;
 	if (inotify_add_watch(cursor->inotify, path,
 			      IN_CREATE | IN_MODIFY | IN_MOVED_TO | IN_ONLYDIR) < 0)
-		return -errno;
+		return errno == ENOSPC ? start_ticking(cursor) : -errno;
+	return 0;
+}
+
+static int next_in_segment(struct kw_cursor *cursor, const char **ret_line, size_t *ret_length);
+
+static void leave_segment(struct kw_cursor *cursor)
+{
+	kw_unpack_free(take_ptr(cursor->unpack));
+	if (cursor->fd >= 0)
+		(void)close(take_fd(cursor->fd));
+}
+
+/* Takes the segment instead of the one that is open, from its begin. 0 or -errno: nothing has changed. */
+static int enter_segment(struct kw_cursor *cursor, uint64_t segment)
+{
+	cleanup(kw_unpack_freep) struct kw_unpack *unpack = NULL;
+	bool packed;
+	int fd = kw_segments_open_any(cursor->directory, segment, &packed);
+
+	if (fd < 0)
+		return fd;
+	if (packed && kw_unpack_new(fd, &unpack) < 0) {
+		(void)close(fd);
+		return -ENOMEM;
+	}
+	leave_segment(cursor);
+	cursor->fd = fd;
+	cursor->unpack = take_ptr(unpack);
+	cursor->segment = segment;
+	cursor->next_above = segment;
+	cursor->offset = 0;
+	cursor->used = 0;
+	cursor->have = 0;
+	cursor->in_long_line = false;
 	return 0;
 }
 
@@ -131,6 +180,27 @@ static off_t step_back(int fd, uint64_t *lines)
 	return r < 0 ? r : start;
 }
 
+/* A compressed segment can be read from its begin only: once to count its lines, once up to the first of
+ * the last *lines, taking them off. 0 or -errno. */
+static int skip_packed(struct kw_cursor *cursor, uint64_t *lines)
+{
+	uint64_t segment = cursor->segment, count = 0, skip;
+	const char *line;
+	size_t length;
+	int r;
+
+	while ((r = next_in_segment(cursor, &line, &length)) != 0) {
+		if (r < 0 && r != -EMSGSIZE)
+			return r;
+		count++;
+	}
+	r = enter_segment(cursor, segment);
+	skip = count > *lines ? count - *lines : 0;
+	for (*lines -= count - skip; skip > 0 && (r >= 0 || r == -EMSGSIZE); skip--)
+		r = next_in_segment(cursor, &line, &length);
+	return r < 0 && r != -EMSGSIZE ? r : 0;
+}
+
 int kw_cursor_open_tail(const char *path, uint64_t lines, struct kw_cursor **ret_cursor)
 {
 	cleanup(kw_cursor_freep) struct kw_cursor *cursor = NULL;
@@ -144,18 +214,15 @@ int kw_cursor_open_tail(const char *path, uint64_t lines, struct kw_cursor **ret
 		return r;
 	r = kw_segments_at_most(cursor->directory, UINT64_MAX, &segment);
 	while (r == 0) {
-		off_t start;
+		off_t start = 0;
 
-		if (cursor->fd >= 0)
-			(void)close(cursor->fd);
-		cursor->fd = kw_segments_open(cursor->directory, segment, O_RDONLY);
-		if (cursor->fd < 0)
-			return cursor->fd;
-		start = step_back(cursor->fd, &lines);
-		if (start < 0)
-			return (int)start;
-		cursor->segment = segment;
-		cursor->next_above = segment;
+		r = enter_segment(cursor, segment);
+		if (r == 0 && cursor->unpack)
+			r = skip_packed(cursor, &lines);
+		else if (r == 0)
+			start = step_back(cursor->fd, &lines);
+		if (r < 0 || start < 0)
+			return r < 0 ? r : (int)start;
 		cursor->offset = start;
 		if (lines == 0 || segment == 0)
 			break;
@@ -171,8 +238,7 @@ void kw_cursor_free(struct kw_cursor *cursor)
 {
 	if (!cursor)
 		return;
-	if (cursor->fd >= 0)
-		(void)close(cursor->fd);
+	leave_segment(cursor);
 	if (cursor->inotify >= 0)
 		(void)close(cursor->inotify);
 	if (cursor->directory >= 0)
@@ -205,19 +271,24 @@ static int open_next(struct kw_cursor *cursor)
 
 	if (r < 0)
 		return r == -ENOENT ? 0 : r;
-	r = kw_segments_open(cursor->directory, segment, O_RDONLY);
-	if (r < 0)
-		return r == -ENOENT ? 0 : r; /* it was empty, and recovery removed it */
-	if (cursor->fd >= 0)
-		(void)close(cursor->fd);
-	cursor->fd = r;
-	cursor->segment = segment;
-	cursor->next_above = segment;
-	cursor->offset = 0;
+	r = enter_segment(cursor, segment);
+	/* It was empty, and recovery removed it; or retention did. */
+	return r == -ENOENT ? 0 : r < 0 ? r : 1;
+}
+
+/* A compressed segment never changes: what was read is kept, and more read behind it. */
+static ssize_t fill_packed(struct kw_cursor *cursor)
+{
+	size_t left = cursor->have - cursor->used;
+	ssize_t got;
+
+	memmove(cursor->buffer, cursor->buffer + cursor->used, left);
 	cursor->used = 0;
-	cursor->have = 0;
-	cursor->in_long_line = false;
-	return 1;
+	cursor->have = left;
+	got = kw_unpack_read(cursor->unpack, cursor->buffer + left, BUFFER_BYTES - left);
+	if (got > 0)
+		cursor->have += (size_t)got;
+	return got;
 }
 
 /* Fills the buffer anew from the first byte that was not handed out. Bytes read, or -errno. */
@@ -225,6 +296,8 @@ static ssize_t fill(struct kw_cursor *cursor)
 {
 	ssize_t got;
 
+	if (cursor->unpack)
+		return fill_packed(cursor);
 	cursor->offset += (off_t)cursor->used;
 	cursor->used = 0;
 	cursor->have = 0;
@@ -265,7 +338,7 @@ static int next_in_segment(struct kw_cursor *cursor, const char **ret_line, size
 				return -EMSGSIZE;
 			attempt = 0;
 		}
-		if (attempt > 0)
+		if (attempt > 0 && !cursor->unpack)
 			return 0;
 		got = fill(cursor);
 		if (got <= 0)

@@ -10,6 +10,7 @@
  */
 #include <stdbool.h>
 #include <stdint.h>
+#include <sys/types.h>
 
 #include "user/attest/attest.h"
 
@@ -55,6 +56,18 @@ bool kw_ledger_has_id(const struct kw_ledger *ledger, const char *event_id);
  * kw_reconcile_resume(), when the boot is still the same. */
 const struct kw_ledger_open_kill *kw_ledger_open_kills(const struct kw_ledger *ledger,
 						       size_t *ret_count);
+/* First sequence of the segment that is being written; 0: none yet. */
+uint64_t kw_ledger_segment(const struct kw_ledger *ledger);
+/* Whether that segment ought to be closed: by its size, or because it is older than age_ns (0: never) at
+ * real_ns. The caller then sees to its last line and closes it, by kw_ledger_close_segment(): the next line
+ * begins another. One that grows to twice its size is closed without being asked. */
+bool kw_ledger_segment_is_due(struct kw_ledger *ledger, uint64_t real_ns, uint64_t age_ns);
+void kw_ledger_close_segment(struct kw_ledger *ledger);
+/* From now on the caller closes segments. */
+void kw_ledger_close_by_caller(struct kw_ledger *ledger);
+/* The tree over what retention removed. 0; -ENOENT: nothing was; -EBADMSG; -errno. */
+int kw_ledger_read_base(const struct kw_ledger *ledger, struct kw_attest_tree *ret_tree)
+	kw_must_check;
 /* Asks the sync thread for fdatasync; returns at once. */
 void kw_ledger_request_sync(struct kw_ledger *ledger);
 /* Sequence up to which lines are known to be on disk. */
@@ -86,8 +99,71 @@ KW_DEFINE_CLEANUP(struct kw_cursor *, kw_cursor_free)
  * 0: none yet, -EMSGSIZE: a line longer than KW_LINE_MAX was stepped over, or -errno. */
 int kw_cursor_next(struct kw_cursor *cursor, const char **ret_line, size_t *ret_length)
 	kw_must_check;
-/* inotify descriptor that wakes when the ledger grows. */
+/* Descriptor that wakes when the ledger grows; where no inotify watch is to be had, each second. */
 int kw_cursor_fd(const struct kw_cursor *cursor);
+
+/* ---- unpack.c: a segment's text, compressed or not ---- */
+
+struct kw_unpack;
+/* Reads fd (borrowed: a file from where it stands, a pipe) as it is, or decompresses it when it begins
+ * with a Zstandard frame; after the last frame whatever follows is taken as it is. 0 or -ENOMEM. */
+int kw_unpack_new(int fd, struct kw_unpack **ret_unpack) kw_must_check;
+void kw_unpack_free(struct kw_unpack *unpack);
+KW_DEFINE_CLEANUP(struct kw_unpack *, kw_unpack_free)
+/* The next bytes of the text, at most size. How many; 0: its end; -EBADMSG: the compressed file is damaged or
+ * cut off here, and kw_unpack_reason() says how (static); -errno. */
+ssize_t kw_unpack_read(struct kw_unpack *unpack, void *buffer, size_t size) kw_must_check;
+const char *kw_unpack_reason(const struct kw_unpack *unpack);
+
+/* ---- readers.c: those who want every line, and have told so ---- */
+
+#define KW_READER_NAME_BYTES 64 /* with its NUL */
+
+/* Remembers below the ledger that the reader of this name ([A-Za-z0-9._@-], no leading dot) needs no line up to
+ * sequence any more; makes it known when it is not yet. 0, -EINVAL, -errno. */
+int kw_reader_keep(const char *path, const char *name, uint64_t sequence) kw_must_check;
+int kw_reader_forget(const char *path, const char *name) kw_must_check;
+/* The one that is furthest behind; UINT64_MAX: there is none. 0 or -errno. */
+int kw_readers_lowest(int directory, uint64_t *ret_sequence,
+		      char ret_name[static KW_READER_NAME_BYTES]) kw_must_check;
+
+/* ---- archive.c, retain.c, pack.c: what becomes of closed segments, in a thread of its own ---- */
+
+struct kw_archive_policy {
+	bool compress;
+	uint64_t retain_bytes;	/* of all segments' files; 0: whatever there is */
+	uint64_t retain_age_ns; /* 0: for ever */
+	bool force;		/* remove also what a reader has not passed */
+};
+
+/* A segment that ought to be removed, once that is declared. */
+struct kw_archive_removal {
+	uint64_t first; /* sequences of its lines */
+	uint64_t last;
+	uint64_t bytes;
+	uint64_t unread; /* of them, lines that reader has not passed; 0: none */
+	char reader[KW_READER_NAME_BYTES];
+	struct kw_attest_tree tree; /* over all lines of the ledger up to last */
+};
+
+struct kw_archive;
+int kw_archive_start(const char *path, const struct kw_archive_policy *policy,
+		     struct kw_archive **ret_archive) kw_must_check;
+/* Ends the thread; what it was at is left as it was. NULL is allowed. */
+void kw_archive_free(struct kw_archive *archive);
+/* Asks it to look at the segments before current, the first sequence of the one that is being written; it is
+ * real_ns now. Returns at once. */
+void kw_archive_look(struct kw_archive *archive, uint64_t current, uint64_t real_ns);
+/* Whether something ought to be removed; the same until it is declared. */
+bool kw_archive_proposal(struct kw_archive *archive, struct kw_archive_removal *ret_removal);
+/* The proposal stands in the ledger, durably: now it is removed. */
+void kw_archive_declared(struct kw_archive *archive);
+/* 0, or what failed in the last look: it is tried again with the next. */
+int kw_archive_error(struct kw_archive *archive);
+/* Waits until nothing is under way: for tests. */
+void kw_archive_wait(struct kw_archive *archive);
+/* The tree over what was removed. 0; -ENOENT: nothing was; -EBADMSG; -errno. */
+int kw_archive_read_base(int directory, struct kw_attest_tree *ret_tree) kw_must_check;
 
 /* ---- silences.c ---- */
 

@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "user/base/file.h"
+#include "user/deliver/lines.h"
 #include "user/deliver/recover.h"
 #include "user/deliver/segments.h"
 #include "user/deliver/sync.h"
@@ -28,10 +29,14 @@ struct kw_ledger {
 	int lock;
 	int fd; /* the last segment; -1: the next line begins one */
 	off_t offset;
+	uint64_t segment; /* its first sequence; 0: there is none yet */
 	uint64_t max_segment_bytes;
-	uint64_t sequence; /* of the last line */
-	bool dirty;	   /* bytes of a failed write may stand behind offset */
-	uint64_t space;	   /* believed to be free, the reserve taken off */
+	bool closed_by_caller;
+	bool close_wanted;
+	uint64_t begun_real_ns; /* when the segment was begun; 0: not known yet */
+	uint64_t sequence;	/* of the last line */
+	bool dirty;		/* bytes of a failed write may stand behind offset */
+	uint64_t space;		/* believed to be free, the reserve taken off */
 	uint64_t space_until_ns;
 	struct kw_recovered recovered;
 	struct kw_sync *sync;
@@ -77,6 +82,7 @@ int kw_ledger_open(const char *path, uint64_t max_segment_bytes, struct kw_ledge
 		return r;
 	ledger->sequence = ledger->recovered.found.head.sequence;
 	ledger->offset = ledger->recovered.offset;
+	ledger->segment = ledger->recovered.segment;
 	if (ledger->recovered.found.has_last) {
 		ledger->fd = kw_segments_open(ledger->directory, ledger->recovered.segment, O_RDWR);
 		/* What the last writer left in the page cache is not known to be on disk. */
@@ -147,10 +153,11 @@ int kw_ledger_has_space(struct kw_ledger *ledger, size_t length)
 /* Opens the segment that sequence is the first line of, when the last one is full or there is none. */
 static int roll_over(struct kw_ledger *ledger, uint64_t sequence)
 {
+	uint64_t limit = ledger->max_segment_bytes * (ledger->closed_by_caller ? 2 : 1);
 	int fd;
 
-	if (ledger->fd >= 0 &&
-	    (ledger->offset == 0 || (uint64_t)ledger->offset < ledger->max_segment_bytes))
+	if (ledger->fd >= 0 && !ledger->close_wanted &&
+	    (ledger->offset == 0 || (uint64_t)ledger->offset < limit))
 		return 0;
 	fd = kw_segments_open(ledger->directory, sequence, O_RDWR | O_CREAT | O_EXCL);
 	if (fd < 0)
@@ -165,6 +172,9 @@ static int roll_over(struct kw_ledger *ledger, uint64_t sequence)
 		kw_sync_retire(ledger->sync, ledger->fd);
 	ledger->fd = fd;
 	ledger->offset = 0;
+	ledger->segment = sequence;
+	ledger->close_wanted = false;
+	ledger->begun_real_ns = 0;
 	return 0;
 }
 
@@ -229,6 +239,40 @@ const struct kw_ledger_open_kill *kw_ledger_open_kills(const struct kw_ledger *l
 {
 	*ret_count = ledger->recovered.kill_count;
 	return ledger->recovered.kills;
+}
+
+uint64_t kw_ledger_segment(const struct kw_ledger *ledger)
+{
+	return ledger->segment;
+}
+
+bool kw_ledger_segment_is_due(struct kw_ledger *ledger, uint64_t real_ns, uint64_t age_ns)
+{
+	if (ledger->fd < 0 || ledger->offset == 0 || ledger->close_wanted)
+		return false;
+	if ((uint64_t)ledger->offset >= ledger->max_segment_bytes)
+		return true;
+	/* One that was begun by this run is asked about within a second. */
+	if (ledger->begun_real_ns == 0 &&
+	    kw_lines_begun(ledger->directory, ledger->segment, &ledger->begun_real_ns) < 0)
+		ledger->begun_real_ns = real_ns;
+	return age_ns && real_ns > ledger->begun_real_ns &&
+	       real_ns - ledger->begun_real_ns >= age_ns;
+}
+
+void kw_ledger_close_segment(struct kw_ledger *ledger)
+{
+	ledger->close_wanted = ledger->fd >= 0 && ledger->offset > 0;
+}
+
+void kw_ledger_close_by_caller(struct kw_ledger *ledger)
+{
+	ledger->closed_by_caller = true;
+}
+
+int kw_ledger_read_base(const struct kw_ledger *ledger, struct kw_attest_tree *ret_tree)
+{
+	return kw_archive_read_base(ledger->directory, ret_tree);
 }
 
 void kw_ledger_request_sync(struct kw_ledger *ledger)

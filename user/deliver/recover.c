@@ -19,6 +19,7 @@
 
 #include "user/deliver/backward.h"
 #include "user/deliver/line.h"
+#include "user/deliver/lines.h"
 #include "user/deliver/segments.h"
 #include "user/deliver/torn.h"
 
@@ -115,8 +116,10 @@ static int recover_segment(int directory, uint64_t segment, struct kw_recovered 
 	off_t end = 0;
 	int r;
 
+	/* Compressed: it was closed, and what came behind it is not here. Nothing may be written after it
+	 * as if it were the end, and least of all as if there were nothing. */
 	if (fd < 0)
-		return fd;
+		return fd == -ENOENT ? -EBADMSG : fd;
 	if (fstat(fd, &status) < 0)
 		return -errno;
 	r = find_good_end(fd, status.st_size, &end, &line, &recovered->found.head);
@@ -214,6 +217,44 @@ static int read_segment(int fd, off_t end, struct kw_recovered *recovered, struc
 	return r;
 }
 
+/* Of a compressed segment, which is read forward, the last lines are kept and then taken from the end. */
+struct last_lines {
+	struct kw_line *lines; /* a ring of KW_LEDGER_TAIL_LINES */
+	uint64_t count;
+	off_t bytes;
+};
+
+/* A kw_lines_fn. */
+static int keep_line(void *context, const char *text, size_t length)
+{
+	struct last_lines *last = context;
+
+	last->bytes += (off_t)length;
+	if (text &&
+	    kw_line_facts(text, length, &last->lines[last->count % KW_LEDGER_TAIL_LINES]) == 0)
+		last->count++;
+	return 0;
+}
+
+static int read_packed(int directory, uint64_t segment, struct kw_recovered *recovered,
+		       struct tail *tail)
+{
+	cleanup_free struct kw_line *lines = calloc(KW_LEDGER_TAIL_LINES, sizeof(*lines));
+	struct last_lines last = { .lines = lines };
+	int r;
+
+	if (!lines)
+		return -ENOMEM;
+	r = kw_lines_each(directory, segment, keep_line, &last);
+	/* A damaged one is verify's to tell: what was read of it counts. */
+	if (r < 0 && r != -EBADMSG)
+		return r;
+	tail->bytes += last.bytes;
+	for (uint64_t i = 0; i < last.count && i < KW_LEDGER_TAIL_LINES; i++)
+		note_line(recovered, tail, &lines[(last.count - 1 - i) % KW_LEDGER_TAIL_LINES]);
+	return 0;
+}
+
 static int read_tail(int directory, struct kw_recovered *recovered, struct tail *tail)
 {
 	uint64_t segment = recovered->segment;
@@ -221,12 +262,17 @@ static int read_tail(int directory, struct kw_recovered *recovered, struct tail 
 	int r = 0;
 
 	while (r == 0 && !is_enough(recovered, tail)) {
-		cleanup_close int fd = kw_segments_open(directory, segment, O_RDONLY);
+		bool packed = false;
+		cleanup_close int fd = kw_segments_open_any(directory, segment, &packed);
 		struct stat status;
 
 		if (fd < 0 || fstat(fd, &status) < 0)
 			return fd < 0 ? fd : -errno;
-		r = read_segment(fd, end < 0 ? status.st_size : end, recovered, tail);
+		if (packed) {
+			r = read_packed(directory, segment, recovered, tail);
+		} else {
+			r = read_segment(fd, end < 0 ? status.st_size : end, recovered, tail);
+		}
 		end = -1;
 		if (r < 0 || segment == 0)
 			break;

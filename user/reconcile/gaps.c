@@ -53,6 +53,7 @@ const char *kw_gap_kind_name(enum kw_gap_kind kind)
 		[KW_GAP_GUEST] = "guest",	[KW_GAP_CELL] = "cell",
 		[KW_GAP_GATE] = "gate",		[KW_GAP_FILE] = "file",
 		[KW_GAP_INCIDENT] = "incident", [KW_GAP_TIER] = "tier",
+		[KW_GAP_REMOVED] = "retention",
 	};
 
 	return (unsigned int)kind < KW_GAP_KIND_COUNT_ ? names[kind] : NULL;

@@ -10,6 +10,7 @@
  * itself: it asks for a deadline and for readings through the callbacks it was given.
  */
 #include "user/attribute/attribute.h"
+#include "user/base/tree.h"
 
 enum kw_finding_kind {
 	KW_FINDING_OOM_KILL,
@@ -42,9 +43,21 @@ enum kw_gap_kind {
 	KW_GAP_FILE,	 /* a file could not be read */
 	KW_GAP_INCIDENT, /* an incident was open when the daemon ended */
 	KW_GAP_TIER,	 /* a tier below the best one: what is not seen by it */
+	KW_GAP_REMOVED,	 /* closed segments are removed from the ledger, as it was told to */
 	KW_GAP_KIND_COUNT_
 };
 const char *kw_gap_kind_name(enum kw_gap_kind kind);
+
+/* What retention removes: the ledger's lines first to last, and all before them are gone already. */
+struct kw_gap_removed {
+	uint64_t first;
+	uint64_t last;
+	uint64_t unread; /* of them, lines that reader has not passed; 0: none */
+	const char *reader;
+	const struct kw_tree *tree;	 /* over all lines up to last */
+	const unsigned char *first_hash; /* SHA-256 of the ledger's first line, and of line last */
+	const unsigned char *last_hash;
+};
 
 struct kw_gap {
 	enum kw_gap_kind kind;
@@ -55,6 +68,7 @@ struct kw_gap {
 	char boot_id[40];      /* start, restart, reboot; else empty */
 	uint64_t from_boot_ns; /* 0: not known */
 	uint64_t to_boot_ns;
+	const struct kw_gap_removed *removed; /* retention; borrowed; NULL: nothing */
 };
 
 enum kw_verdict {

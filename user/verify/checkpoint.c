@@ -65,7 +65,7 @@ static int check_root(struct kw_checkpoints *checkpoints, const struct kw_note *
 	uint64_t lines = kw_history_lines(&checkpoints->history);
 	unsigned char root[KW_TREE_HASH_BYTES];
 
-	if (checkpoints->lost)
+	if (checkpoints->lost || note->size < checkpoints->history.range.begin)
 		return KW_CHECKPOINT_UNCHECKED;
 	*ret_fault = KW_FAULT_CHECKPOINT;
 	checkpoints->lost = true; /* unless it turns out well */
@@ -139,6 +139,13 @@ bool kw_checkpoints_extends(struct kw_checkpoints *checkpoints, char *ret_detail
 		return false;
 	}
 	(void)kw_history_grow(history, lines);
+	if (since->size < history->range.begin) {
+		(void)snprintf(ret_detail, size,
+			       "lines that the checkpoint covers, up to %" PRIu64
+			       ", are not there: whether it is extended cannot be shown",
+			       history->range.begin);
+		return false;
+	}
 	if (history->milestone_met &&
 	    memcmp(history->milestone_root, since->root, sizeof(since->root)) == 0)
 		return true;

@@ -21,6 +21,7 @@ const char *kw_fault_name(enum kw_fault fault)
 		[KW_FAULT_NOTE] = "note",
 		[KW_FAULT_CHECKPOINT] = "checkpoint",
 		[KW_FAULT_SINCE] = "since",
+		[KW_FAULT_COMPRESSED] = "compressed",
 	};
 
 	return (unsigned int)fault < KW_FAULT_COUNT_ ? names[fault] : NULL;

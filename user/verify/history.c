@@ -24,12 +24,31 @@ void kw_history_done(struct kw_history *history)
 	history->leaves = NULL;
 }
 
+void kw_history_begin(struct kw_history *history, uint64_t size)
+{
+	history->tree.size = size;
+	history->partial = true;
+	kw_tree_range_init(&history->range, kw_note_hash, size);
+}
+
+bool kw_history_resume(struct kw_history *history, const struct kw_tree *before)
+{
+	if (!history->partial || before->size != history->range.begin)
+		return false;
+	history->tree = *before;
+	kw_tree_extend(&history->tree, &history->range);
+	history->partial = false;
+	return true;
+}
+
 static void grow_by_one(struct kw_history *history)
 {
+	if (history->partial)
+		kw_tree_range_append(&history->range, history->leaves[history->first]);
 	kw_tree_append(&history->tree, history->leaves[history->first], history->path);
 	history->first = (history->first + 1) % KW_CHECKPOINT_LAG_MAX;
 	history->held--;
-	if (history->tree.size == history->milestone) {
+	if (history->tree.size == history->milestone && !history->partial) {
 		kw_tree_root(&history->tree, history->milestone_root);
 		history->milestone_met = true;
 	}

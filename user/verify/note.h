@@ -37,10 +37,17 @@ struct kw_history {
 	uint64_t milestone;			     /* size at which the root is wanted; 0: none */
 	bool milestone_met;
 	unsigned char milestone_root[KW_TREE_HASH_BYTES];
+	bool partial; /* what stands before the first line is not known: the tree means nothing yet */
+	struct kw_tree_range range; /* then: the lines that are not held back */
 };
 
 int kw_history_init(struct kw_history *history) kw_must_check;
 void kw_history_done(struct kw_history *history);
+/* The first line is not the ledger's: size lines stand before it. Before the first leaf. */
+void kw_history_begin(struct kw_history *history, uint64_t size);
+/* The tree over what stands before the first line: from now on the tree is that of the ledger. Returns whether
+ * it is over just those lines, and they were not known before. */
+bool kw_history_resume(struct kw_history *history, const struct kw_tree *before);
 /* The next line's leaf. */
 void kw_history_add(struct kw_history *history, const char *line, size_t length);
 void kw_history_add_leaf(struct kw_history *history, const unsigned char *leaf);
@@ -56,6 +63,7 @@ bool kw_history_grow(struct kw_history *history, uint64_t size);
 struct kw_checkpoints {
 	struct kw_history history;
 	bool lost;	/* the tree is not that of the ledger: roots mean nothing any more */
+	bool unplaced;	/* also with what stands before the first line */
 	bool has_first; /* first line's hash is known: so is the origin's end */
 	unsigned char first[32];	 /* SHA-256 of the first line */
 	char origin[KW_NOTE_ORIGIN_MAX]; /* of the first checkpoint; empty: none yet */
@@ -74,5 +82,22 @@ enum kw_checkpoint_outcome {
 int kw_checkpoints_check(struct kw_checkpoints *checkpoints, const struct kw_line *line,
 			 const struct kw_keyring *keyring, struct kw_bytes *scratch,
 			 enum kw_fault *ret_fault, char *ret_detail, size_t size) kw_must_check;
+/* ---- retained.c: what retention removed, as the ledger declares it ---- */
+
+struct kw_retained {
+	uint64_t first; /* sequences of the lines that are removed by this one */
+	uint64_t last;
+	unsigned char first_hash[32]; /* SHA-256 of the ledger's first line, and of line last */
+	unsigned char last_hash[32];
+	struct kw_tree before; /* over all lines up to last */
+};
+
+/* Whether a gap's data declares a removal, and is whole. */
+bool kw_retained_read(struct kw_span data, struct kw_retained *ret_retained);
+/* Goes on from there, when the ledger's first line is the one behind it. prevhash: of that line. Returns whether
+ * the two contradict each other. */
+bool kw_checkpoints_resume(struct kw_checkpoints *checkpoints, const struct kw_retained *retained,
+			   const unsigned char prevhash[static 32]);
+
 /* All lines were added: whether the ledger extends since. No: a sentence in ret_detail. */
 bool kw_checkpoints_extends(struct kw_checkpoints *checkpoints, char *ret_detail, size_t size);

@@ -64,6 +64,12 @@ void kw_prover_free(struct kw_prover *prover)
 	free(prover);
 }
 
+void kw_prover_begin(struct kw_prover *prover, const struct kw_tree *before)
+{
+	prover->history.tree = *before;
+	prover->history.tree.hash = kw_note_hash;
+}
+
 static bool is_wanted(const struct kw_prover *prover, const char *text, size_t length,
 		      uint64_t sequence)
 {

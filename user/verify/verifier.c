@@ -16,37 +16,9 @@
 #include <string.h>
 
 #include "user/base/clock.h"
-#include "user/verify/batch.h"
-#include "user/verify/holes.h"
-#include "user/verify/note.h"
+#include "user/verify/verifier.h"
 
 KW_DEFINE_CLEANUP(struct kw_verifier *, kw_verifier_free)
-
-struct kw_verifier {
-	const struct kw_keyring *keyring;
-	bool allow_partial;
-	kw_fault_fn callback;
-	void *context;
-
-	struct kw_bytes file;	 /* its name */
-	struct kw_bytes line;	 /* begun in an earlier feed */
-	struct kw_bytes scratch; /* for the room's functions */
-	struct kw_batch *batch;	 /* whole lines of this feed */
-	bool too_long;
-	crypto_hash_sha256_state long_hash; /* of a line that is too long to keep */
-	uint64_t line_number;
-
-	bool started; /* a line was read */
-	bool assumed; /* the highest number is that of a bad line: taken for granted only */
-	bool previous_bad;
-	bool line_bad;
-	uint64_t highest;
-	struct kw_bytes source;
-	struct kw_holes holes;
-	struct kw_checkpoints checkpoints;
-	const char *since_name; /* borrowed; NULL: none */
-	struct kw_verify_result result;
-};
 
 int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fault_fn callback,
 		    void *context, struct kw_verifier **ret_verifier)
@@ -67,6 +39,7 @@ int kw_verifier_new(const struct kw_keyring *keyring, bool allow_partial, kw_fau
 	kw_bytes_init(&verifier->line, KW_LINE_MAX);
 	kw_bytes_init(&verifier->scratch, 2 * KW_LINE_MAX);
 	kw_bytes_init(&verifier->source, KW_LINE_MAX);
+	kw_bytes_init(&verifier->start_file, 8192);
 	*ret_verifier = take_ptr(verifier);
 	return 0;
 }
@@ -79,6 +52,7 @@ void kw_verifier_free(struct kw_verifier *verifier)
 	kw_bytes_done(&verifier->line);
 	kw_bytes_done(&verifier->scratch);
 	kw_bytes_done(&verifier->source);
+	kw_bytes_done(&verifier->start_file);
 	kw_history_done(&verifier->checkpoints.history);
 	kw_batch_free(verifier->batch);
 	free(verifier);
@@ -96,8 +70,8 @@ int kw_verifier_set_threads(struct kw_verifier *verifier, unsigned int threads)
 	return 0;
 }
 
-static void report_at(struct kw_verifier *verifier, enum kw_fault fault, uint64_t line,
-		      uint64_t sequence, const char *detail)
+void kw_verifier_report_at(struct kw_verifier *verifier, enum kw_fault fault, uint64_t line,
+			   uint64_t sequence, const char *detail)
 {
 	struct kw_fault_report report = {
 		.fault = fault,
@@ -118,7 +92,7 @@ static void report(struct kw_verifier *verifier, enum kw_fault fault, uint64_t s
 	if (!verifier->line_bad)
 		verifier->result.bad_lines++;
 	verifier->line_bad = true;
-	report_at(verifier, fault, verifier->line_number, sequence, detail);
+	kw_verifier_report_at(verifier, fault, verifier->line_number, sequence, detail);
 }
 
 /* ---- the run of numbers ---- */
@@ -138,7 +112,16 @@ static void report_hole(void *context, const struct kw_hole *hole)
 			       "%" PRIu64 " lines are missing before this one: sequence %" PRIu64
 			       " to %" PRIu64,
 			       hole->to - hole->from + 1, hole->from, hole->to);
-	report_at(verifier, KW_FAULT_SEQUENCE_MISSING, hole->line, hole->from, detail);
+	kw_verifier_report_at(verifier, KW_FAULT_SEQUENCE_MISSING, hole->line, hole->from, detail);
+}
+
+/* What stood before the first line is not here; retention may tell what its tree was. */
+static void begin_later(struct kw_verifier *verifier, uint64_t before)
+{
+	if (before == 0)
+		return;
+	verifier->checkpoints.lost = true;
+	kw_history_begin(&verifier->checkpoints.history, before);
 }
 
 /* A line whose number can be believed. Returns whether it stands where it belongs. */
@@ -148,9 +131,8 @@ static bool follow_number(struct kw_verifier *verifier, uint64_t sequence)
 
 	if (!verifier->started) {
 		verifier->result.first_sequence = sequence;
-		if (sequence != 1 && !verifier->allow_partial)
-			report(verifier, KW_FAULT_START, sequence,
-			       "the first line is not the ledger's first: segments before it are missing");
+		verifier->start = sequence != 1 ? sequence : 0; /* judged at the end */
+		begin_later(verifier, sequence - 1);
 	} else if (sequence > highest + 1) {
 		struct kw_hole hole = { highest + 1, sequence - 1, verifier->line_number, false };
 
@@ -192,8 +174,11 @@ static void check_link(struct kw_verifier *verifier, const struct kw_line *line,
 	const char *detail;
 
 	if (!verifier->started) {
-		if (line->sequence != 1)
-			return; /* nothing to compare it with: START says so, or partial was asked for */
+		if (line->sequence != 1) {
+			/* Retention may declare it yet. */
+			memcpy(verifier->start_prevhash, line->prevhash, 32);
+			return;
+		}
 		expected = zeroes;
 	}
 	if (memcmp(line->prevhash, expected, 32) == 0)
@@ -260,6 +245,20 @@ static int check_checkpoint(struct kw_verifier *verifier, const struct kw_line *
 	return r < 0 ? r : 0;
 }
 
+/* A gap may declare that lines were removed. */
+static void check_removal(struct kw_verifier *verifier, const struct kw_line *line)
+{
+	struct kw_retained retained;
+
+	if (!kw_retained_read(line->data, &retained))
+		return;
+	if (kw_checkpoints_resume(&verifier->checkpoints, &retained, verifier->start_prevhash))
+		report(verifier, KW_FAULT_CHAIN, line->sequence,
+		       "prevhash of the first line is not the hash of the last line that retention removed");
+	else if (retained.last > verifier->result.removed_to)
+		verifier->result.removed_to = retained.last;
+}
+
 /* A well-formed line. */
 static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *checked)
 {
@@ -282,6 +281,8 @@ static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *c
 	if (r < 0)
 		return r;
 	count_good(verifier, line);
+	if (line->is_gap)
+		check_removal(verifier, line);
 	return line->is_checkpoint ? check_checkpoint(verifier, line) : 0;
 }
 
@@ -294,7 +295,7 @@ static void remember(struct kw_verifier *verifier, const unsigned char *leaf)
 		memcpy(checkpoints->first, verifier->result.last_hash, sizeof(checkpoints->first));
 		checkpoints->has_first = true;
 	} else if (!verifier->started) {
-		checkpoints->lost = true; /* what stood before is not here */
+		begin_later(verifier, verifier->highest - 1);
 	}
 	kw_history_add_leaf(&checkpoints->history, leaf);
 }
@@ -328,6 +329,8 @@ static void begin_line(struct kw_verifier *verifier)
 
 static void end_line(struct kw_verifier *verifier)
 {
+	if (!verifier->started)
+		verifier->start_bad = verifier->line_bad;
 	verifier->previous_bad = verifier->line_bad;
 	verifier->started = true;
 	verifier->result.last_sequence = verifier->highest;
@@ -360,6 +363,7 @@ static int take_kept(struct kw_verifier *verifier)
 		(void)crypto_hash_sha256_final(&verifier->long_hash, verifier->result.last_hash);
 		report(verifier, KW_FAULT_TOO_LONG, 0, "longer than 1 MiB");
 		verifier->checkpoints.lost = true; /* its leaf is not known */
+		verifier->checkpoints.unplaced = true;
 		assume_number(verifier, 0);
 		end_line(verifier);
 	} else {
@@ -392,12 +396,14 @@ static int keep(struct kw_verifier *verifier, const char *text, size_t length)
 	return kw_bytes_error(&verifier->line);
 }
 
-static int set_file(struct kw_verifier *verifier, const char *file)
+int kw_verifier_set_file(struct kw_verifier *verifier, const char *file)
 {
 	if (verifier->file.data && strcmp(verifier->file.data, file) == 0)
 		return 0;
 	kw_bytes_clear(&verifier->file);
 	kw_bytes_append_string(&verifier->file, file);
+	if (verifier->start_file.length == 0)
+		kw_bytes_append_string(&verifier->start_file, file);
 	verifier->line_number = 0;
 	return kw_bytes_error(&verifier->file);
 }
@@ -408,7 +414,7 @@ int kw_verifier_feed(struct kw_verifier *verifier, const char *file, const char 
 	const char *end = data + length, *newline;
 	int r;
 
-	r = set_file(verifier, file);
+	r = kw_verifier_set_file(verifier, file);
 	while (r == 0 && data < end) {
 		size_t piece;
 
@@ -450,31 +456,4 @@ int kw_verifier_end_of_file(struct kw_verifier *verifier)
 void kw_verifier_result(const struct kw_verifier *verifier, struct kw_verify_result *ret_result)
 {
 	*ret_result = verifier->result;
-}
-
-int kw_verifier_set_since(struct kw_verifier *verifier, const char *name, const char *note,
-			  size_t length, const char **ret_reason)
-{
-	struct kw_checkpoints *checkpoints = &verifier->checkpoints;
-	int r = kw_note_read(note, length, verifier->keyring, &checkpoints->since, ret_reason);
-
-	if (r < 0)
-		return r;
-	verifier->since_name = name;
-	checkpoints->history.milestone = checkpoints->since.size;
-	return 0;
-}
-
-int kw_verifier_finish(struct kw_verifier *verifier)
-{
-	struct kw_checkpoints *checkpoints = &verifier->checkpoints;
-	char detail[200];
-	int r;
-
-	if (!verifier->since_name || kw_checkpoints_extends(checkpoints, detail, sizeof(detail)))
-		return 0;
-	r = set_file(verifier, verifier->since_name);
-	if (r == 0)
-		report_at(verifier, KW_FAULT_SINCE, 1, checkpoints->since.size, detail);
-	return r;
 }

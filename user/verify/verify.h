@@ -13,6 +13,7 @@
 #include <kwitness/verify.h>
 
 #include "user/base/bytes.h"
+#include "user/base/tree.h"
 
 /* A piece of a text; borrowed. data NULL: not there. A JSON string's span has its quotation marks. */
 struct kw_span {
@@ -75,6 +76,9 @@ struct kw_prover;
 /* wanted: a sequence in digits, else an event's id. 0, -EINVAL: neither, -errno. */
 int kw_prover_new(const char *wanted, struct kw_prover **ret_prover) kw_must_check;
 void kw_prover_free(struct kw_prover *prover);
+/* The first line that is fed is the one behind these, which retention removed: the tree over them. Before the
+ * first. */
+void kw_prover_begin(struct kw_prover *prover, const struct kw_tree *before);
 /* The next line, without its newline, from the ledger's first on. 1: the proof is whole, 0: go on,
  * -errno. */
 int kw_prover_feed(struct kw_prover *prover, const char *line, size_t length) kw_must_check;

@@ -1,16 +1,19 @@
 // SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 /*
- * usage: spin [--threads N] [--seconds S]
- * Burns CPU in N threads for S seconds of the clock. Says {"role":"spin",…,"threads":N} at the start, and
+ * usage: spin [--threads N] [--seconds S] [--yield]
+ * Burns CPU in N threads for S seconds of the clock. --yield: calls the scheduler all the time, which looks at
+ * the quota then and not only at the next tick, so that a short period is throttled once each. Says {"role":"spin",…,"threads":N} at the start, and
  * {"role":"spun",…,"cpuUsec":…,"wallUsec":…} at the end: what it asked for and what it was given.
  */
 #include "victim.h"
 
 #include <getopt.h>
 #include <pthread.h>
+#include <sched.h>
 #include <time.h>
 
 static unsigned long long end_ns;
+static int does_yield;
 
 static unsigned long long now_ns(clockid_t clock)
 {
@@ -25,9 +28,12 @@ static void *burn(void *argument)
 	volatile unsigned long long work = 0;
 
 	(void)argument;
-	while (now_ns(CLOCK_MONOTONIC) < end_ns)
+	while (now_ns(CLOCK_MONOTONIC) < end_ns) {
 		for (unsigned i = 0; i < 1000; i++)
 			work = work + i;
+		if (does_yield)
+			(void)sched_yield();
+	}
 	return NULL;
 }
 
@@ -35,6 +41,7 @@ int main(int argc, char **argv)
 {
 	static const struct option options[] = { { "threads", 1, NULL, 't' },
 						 { "seconds", 1, NULL, 's' },
+						 { "yield", 0, NULL, 'y' },
 						 { 0 } };
 	unsigned long long threads = 1, seconds = 5, start;
 	pthread_t *others;
@@ -47,6 +54,9 @@ int main(int argc, char **argv)
 			break;
 		case 's':
 			seconds = parse_number(optarg);
+			break;
+		case 'y':
+			does_yield = 1;
 			break;
 		default:
 			return 2;
