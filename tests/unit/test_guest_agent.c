@@ -273,6 +273,8 @@ static void a_process_is_told_once(void **state)
 	assert_true(kw_processes_due(connector, &queue, KW_NSEC_PER_SEC) == UINT64_MAX);
 	message = next(3);
 	assert_int_equal(pair_of(&message, "exec")->number, 0);
+	/* Held for longer than it should have been: then frames between have later times. */
+	assert_true(message.guest_monotonic_ns == KW_NSEC_PER_SEC);
 }
 
 static void more_processes_than_can_be_known_are_told(void **state)

@@ -22,6 +22,9 @@
 #define INITIAL_USER_NAMESPACE 0xEFFFFFFDU
 
 #define SETTLE_NS (50 * KW_NSEC_PER_MSEC)
+/* An agent that got no CPU for so long tells a process with the time of telling: what it tells between
+ * must not make its clock seem to run back, which the host would call a lie. */
+#define HELD_NS (500 * KW_NSEC_PER_MSEC)
 #define TURN_MESSAGES 256
 #define RECEIVE_BYTES (1024 * 1024)
 
@@ -85,8 +88,9 @@ static void tell(struct kw_queue *queue, const char *probe, uint32_t pid, const 
 }
 
 static void tell_spawned(struct kw_processes *processes, struct process *process, bool is_exec,
-			 struct kw_queue *queue)
+			 struct kw_queue *queue, uint64_t now_ns)
 {
+	uint64_t at_ns = now_ns - process->spawned_ns <= HELD_NS ? process->spawned_ns : now_ns;
 	struct kw_report report = { .count = 0 };
 
 	if (process->is_told)
@@ -95,7 +99,7 @@ static void tell_spawned(struct kw_processes *processes, struct process *process
 	processes->held--;
 	kw_report_add_number(&report, "exec", is_exec);
 	kw_report_add_number(&report, "ppid", process->ppid);
-	tell(queue, "process.spawned", process->pid, process->comm, process->spawned_ns, &report);
+	tell(queue, "process.spawned", process->pid, process->comm, at_ns, &report);
 }
 
 /* ---- the kernel's events ---- */
@@ -126,7 +130,7 @@ static void on_fork(struct kw_processes *processes, const struct proc_event *eve
 		kw_procscan_comm(process->ppid, process->comm);
 	processes->held++;
 	if (process == &unknown)
-		tell_spawned(processes, process, false, queue);
+		tell_spawned(processes, process, false, queue, now_ns);
 }
 
 static void on_exec(struct kw_processes *processes, const struct proc_event *event,
@@ -136,13 +140,12 @@ static void on_exec(struct kw_processes *processes, const struct proc_event *eve
 	struct process *process = find(processes, pid);
 	char comm[KW_COMM_BYTES];
 
-	(void)now_ns;
 	if (!process)
 		return;
 	kw_procscan_comm(pid, comm);
 	if (comm[0])
 		memcpy(process->comm, comm, sizeof(comm));
-	tell_spawned(processes, process, true, queue);
+	tell_spawned(processes, process, true, queue, now_ns);
 }
 
 static void on_end(struct kw_processes *processes, const struct proc_event *event,
@@ -157,7 +160,7 @@ static void on_end(struct kw_processes *processes, const struct proc_event *even
 	if (event->event_data.exit.process_pid != event->event_data.exit.process_tgid)
 		return;
 	if (process)
-		tell_spawned(processes, process, false, queue);
+		tell_spawned(processes, process, false, queue, now_ns);
 	kw_report_add_number(&report, "signal", status & 0x7f);
 	kw_report_add_number(&report, "status", status);
 	if (process)
@@ -251,7 +254,7 @@ uint64_t kw_processes_due(struct kw_processes *processes, struct kw_queue *queue
 		if (process->pid == 0 || process->is_told)
 			continue;
 		if (process->due_ns <= now_ns)
-			tell_spawned(processes, process, false, queue);
+			tell_spawned(processes, process, false, queue, now_ns);
 		else if (process->due_ns < next_ns)
 			next_ns = process->due_ns;
 	}
