@@ -25,7 +25,7 @@ storm() { # HOW MANY; four OOMs at a time
 	done
 }
 died() { cat "$KW_TMP"/hog*.json | jq -r 'select(.role == "hog") | .pid' | sort -n; }
-recorded() { event_field host.v1.oom_kill .data.victim.tgid | sort -n; }
+recorded() { event_field host.v1.oom_kill .data.victim.tgid '.data | has("provenance") | not' | sort -n; } # by hooks
 all_recorded() { [ "$(recorded | wc -l)" -ge "$(died | wc -l)" ]; }
 # As the producers have counted: those of cgroups and the rest. Kinds 1 and 2 are OOMs, 3 is throttling.
 counted() { # KIND
@@ -105,7 +105,7 @@ compare "$bulk" -gt 0 'the bulk ring was too small'
 is "$(declared throttle)" "$bulk" 'what it refused is declared, to the last record'
 counted_all >"$KW_OUT/counted"
 is "$(declared_all)" "$(cat "$KW_OUT/counted")" 'as it was counted: by cgroup, kind and reason'
-compare "$(awk '$1 != 0 && $2 == 3 && $3 == 0' "$KW_OUT/counted" | wc -l)" -ge $((throttled / 2)) 'in most of the cgroups'
+compare "$(awk '$1 != 0 && $2 == 3 && $3 == 0' "$KW_OUT/counted" | wc -l)" -ge $((throttled / 5)) 'in many of the cgroups'
 diag "losses (cgroup, kind, reason, number): $(tr '\n' ';' <"$KW_OUT/counted")"
 is "$(declared 'oom_kill')" 0 'no OOM was refused'
 compare "$(event_count host.v1.gap '.data.kind == "lost" and (.data.cgroup.path // "" | test("/b[0-9]+$"))')" -gt 0 'by cgroup'

@@ -57,9 +57,7 @@ struct kw_cells {
 	bool needs_scan;
 	bool was_removed; /* a cell: refused ones may have their turn */
 	uint32_t last_handle;
-	struct entry *names;
-	struct entry *handles;
-	struct entry *cgroups;
+	struct entry *names, *handles, *cgroups; /* heads of hash tables */
 	kw_cell_fn callback; /* of the refresh that is going on */
 	void *context;
 };
@@ -326,8 +324,7 @@ static int filter_name(const struct dirent *file)
 static int scan(struct kw_cells *cells)
 {
 	struct dirent **files = NULL;
-	struct entry *entry;
-	struct entry *next;
+	struct entry *entry, *next;
 	int count;
 
 	cells->needs_scan = false;
@@ -352,8 +349,7 @@ static int scan(struct kw_cells *cells)
 /* Refused for another cell's sake, which may have gone. */
 static void retry_conflicts(struct kw_cells *cells)
 {
-	struct entry *entry;
-	struct entry *next;
+	struct entry *entry, *next;
 
 	cells->was_removed = false;
 	for (entry = cells->names; entry; entry = next) {
@@ -388,8 +384,7 @@ int kw_cells_open(const char *directory, const char *cgroup_root, struct kw_cell
 
 void kw_cells_free(struct kw_cells *cells)
 {
-	struct entry *entry;
-	struct entry *next;
+	struct entry *entry, *next;
 
 	if (!cells)
 		return;
@@ -442,8 +437,7 @@ static int read_events(struct kw_cells *cells)
 
 int kw_cells_refresh(struct kw_cells *cells, kw_cell_fn callback, void *context)
 {
-	cleanup_close int directory_fd = -1;
-	cleanup_close int new_directory_fd = -1;
+	cleanup_close int directory_fd = -1, new_directory_fd = -1;
 	bool was_watched;
 	int r;
 
