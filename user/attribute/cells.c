@@ -58,7 +58,7 @@ struct kw_cells {
 	bool was_removed; /* a cell: refused ones may have their turn */
 	uint32_t last_handle;
 	struct entry *names, *handles, *cgroups; /* heads of hash tables */
-	kw_cell_fn callback; /* of the refresh that is going on */
+	kw_cell_fn callback;			 /* of the refresh that is going on */
 	void *context;
 };
 
