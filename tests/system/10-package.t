@@ -81,7 +81,9 @@ is "$(show MainPID)" "$pid" 'by the same process'
 # ---- stopped, killed, hung: programs go on recording ----
 systemctl stop kwitnessd
 oom_in while-stopped.service
+check 'a loopback port for metrics, if one likes' systemctl start kwitnessd-http.socket
 systemctl start kwitnessd
+like "$(curl -s http://127.0.0.1:9619/metrics)" '^kwitness_build_info' 'serves them'
 check 'an OOM while it was stopped is told' is_told while-stopped.service
 restarts=$(show NRestarts)
 kill -KILL "$(show MainPID)"

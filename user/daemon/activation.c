@@ -2,7 +2,8 @@
 /*
  * Guests' sockets that the service manager holds (sd_listen_fds(3)). Those of socket units it has bound
  * before this program runs: a guest that boots first waits in the backlog, and a socket may lie where the
- * daemon could not make one. FileDescriptorName=vsock is the AF_VSOCK listener, cell-<cellId> is a cell's.
+ * daemon could not make one. FileDescriptorName=vsock is the AF_VSOCK listener, cell-<cellId> is a cell's, http is for status
+ * and metrics.
  * Those that the daemon has bound itself it gives to the manager to keep (sd_pid_notify_with_fds(3),
  * FDSTORE=1) as kept-<inode>-<cellId> and kept-vsock: so when it is killed, its guests wait instead of being
  * refused. An orderly end takes them back, because it unlinks them. All are kept for the daemon's whole
@@ -11,6 +12,7 @@
 #include "user/daemon/daemon.h"
 
 #include <inttypes.h>
+#include <netinet/in.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/socket.h>
@@ -21,6 +23,7 @@
 
 #define NAME_VSOCK "vsock"
 #define NAME_CELL "cell-"
+#define NAME_HTTP "http"
 #define KEPT "kept-"
 #define KEPT_VSOCK KEPT NAME_VSOCK
 
@@ -38,8 +41,27 @@ static bool is_vsock(const char *name)
 	return strcmp(name, NAME_VSOCK) == 0 || strcmp(name, KEPT_VSOCK) == 0;
 }
 
+/* Status and metrics are for this host: a socket of another address than a loopback one is not served. */
+static bool is_local(int fd)
+{
+	struct sockaddr_storage address = { .ss_family = AF_UNSPEC };
+	socklen_t length = sizeof(address);
+	const struct sockaddr_in *v4 = (const void *)&address;
+	const struct sockaddr_in6 *v6 = (const void *)&address;
+
+	if (getsockname(fd, (struct sockaddr *)&address, &length) < 0)
+		return false;
+	if (address.ss_family == AF_INET)
+		return ntohl(v4->sin_addr.s_addr) >> 24 == IN_LOOPBACKNET;
+	if (address.ss_family == AF_INET6)
+		return IN6_IS_ADDR_LOOPBACK(&v6->sin6_addr);
+	return address.ss_family == AF_UNIX;
+}
+
 static bool is_ours(const char *name, int fd)
 {
+	if (strcmp(name, NAME_HTTP) == 0)
+		return sd_is_socket(fd, AF_UNSPEC, SOCK_STREAM, 1) > 0 && is_local(fd);
 	if (is_vsock(name))
 		return sd_is_socket(fd, AF_VSOCK, SOCK_STREAM, 1) > 0;
 	return (behind(name, NAME_CELL) || behind(name, KEPT)) &&
@@ -50,7 +72,7 @@ void kw_activation_open(struct kw_activation *activation)
 {
 	int count;
 
-	*activation = (struct kw_activation){ .vsock_fd = -1 };
+	*activation = (struct kw_activation){ .vsock_fd = -1, .http_fd = -1 };
 	/* Also clears the environment and sets FD_CLOEXEC: no child inherits one. */
 	count = sd_listen_fds_with_names(1, &activation->names);
 	if (count < 0) {
@@ -64,12 +86,14 @@ void kw_activation_open(struct kw_activation *activation)
 
 		if (!is_ours(name, fd)) {
 			kw_log(LOG_WARNING,
-			       "a socket named \"%s\" was handed in and is not used: \"vsock\" is a listening AF_VSOCK stream, \"cell-<cellId>\" a listening AF_UNIX stream",
+			       "a socket named \"%s\" was handed in and is not used: \"vsock\" is a listening AF_VSOCK stream, \"cell-<cellId>\" a listening AF_UNIX stream, \"http\" one of this host alone",
 			       name);
 			(void)close(fd);
 			activation->names[i][0] = '\0';
 		} else if (is_vsock(name)) {
 			activation->vsock_fd = fd;
+		} else if (strcmp(name, NAME_HTTP) == 0) {
+			activation->http_fd = fd;
 		}
 	}
 }
@@ -82,7 +106,7 @@ void kw_activation_close(struct kw_activation *activation)
 		free(activation->names[i]);
 	}
 	free(activation->names);
-	*activation = (struct kw_activation){ .vsock_fd = -1 };
+	*activation = (struct kw_activation){ .vsock_fd = -1, .http_fd = -1 };
 }
 
 int kw_activation_find(const struct kw_activation *activation, const char *cell_id)

@@ -89,6 +89,7 @@ int kw_options_parse(int argc, char **argv, struct kw_settings *settings, int *r
 
 struct kw_activation {
 	int vsock_fd; /* the AF_VSOCK listener; -1: none was given */
+	int http_fd;  /* one for status and metrics; -1: none was given */
 	int count;    /* of names and descriptors; 0: none were given */
 	char **names;
 };
@@ -120,6 +121,7 @@ struct kw_daemon {
 	struct kw_gatelink *gate;
 	struct kw_activation activation;
 	struct kw_http *http;
+	struct kw_http *http_handed; /* on a socket of the service manager's */
 	struct kw_journal *journal;
 	struct kw_key *key;
 	char key_path[KW_PATH_MAX]; /* where it is kept; the next one waits in "<this>.next" */

@@ -296,48 +296,79 @@ static int serve(struct kw_http *http)
 	return sd_event_source_set_priority(http->source, 50);
 }
 
-void kw_http_start(struct kw_daemon *daemon)
+static struct kw_http *new_http(struct kw_daemon *daemon)
 {
-	const char *name = daemon->settings->http;
-	struct kw_http *http;
-	int length, r;
+	struct kw_http *http = calloc(1, sizeof(*http));
 
-	if (!name[0])
-		return;
-	http = calloc(1, sizeof(*http));
-	if (!http) {
-		(void)kw_log_error(-ENOMEM, "cannot serve status and metrics");
-		return;
+	if (http) {
+		http->daemon = daemon;
+		http->listener = -1;
 	}
-	http->daemon = daemon;
-	http->listener = -1;
-	length = name[0] == '/' ? snprintf(http->path, sizeof(http->path), "%s", name)
-				: snprintf(http->path, sizeof(http->path), "%s/%s",
-					   daemon->settings->runtime, name);
-	r = length < 0 || (size_t)length >= sizeof(http->path) ? -ENAMETOOLONG : listen_at(http);
-	if (r == 0)
-		r = serve(http);
-	if (r < 0) {
-		(void)kw_log_error(r, "cannot serve status and metrics on \"%s\"", http->path);
-		kw_http_free(http);
-		return;
-	}
-	daemon->http = http;
+	return http;
 }
 
-void kw_http_turn(struct kw_daemon *daemon)
+/* On the socket of the settings. 0 or -errno; what there is of http then is the caller's to free. */
+static int start_bound(struct kw_http *http, const char *name)
 {
-	struct kw_http *http = daemon->http;
+	const char *runtime = http->daemon->settings->runtime;
+	int length = name[0] == '/'
+			     ? snprintf(http->path, sizeof(http->path), "%s", name)
+			     : snprintf(http->path, sizeof(http->path), "%s/%s", runtime, name);
+	int r = length < 0 || (size_t)length >= sizeof(http->path) ? -ENAMETOOLONG
+								   : listen_at(http);
+
+	return r < 0 ? r : serve(http);
+}
+
+/* On one that was handed in; its owner, mode or address is the unit's. */
+static int start_handed(struct kw_http *http, int fd)
+{
+	(void)snprintf(http->path, sizeof(http->path), "%s", "the socket that was handed in");
+	http->listener = fcntl(fd, F_DUPFD_CLOEXEC, 3);
+	if (http->listener < 0 || fcntl(http->listener, F_SETFL, O_NONBLOCK) < 0)
+		return -errno;
+	return serve(http);
+}
+
+static struct kw_http *start(struct kw_daemon *daemon, const char *name, int fd)
+{
+	struct kw_http *http = new_http(daemon);
+	int r = !http ? -ENOMEM : fd >= 0 ? start_handed(http, fd) : start_bound(http, name);
+
+	if (r == 0)
+		return http;
+	(void)kw_log_error(r, "cannot serve status and metrics on \"%s\"",
+			   http ? http->path : name);
+	kw_http_free(http);
+	return NULL;
+}
+
+void kw_http_start(struct kw_daemon *daemon)
+{
+	if (daemon->settings->http[0])
+		daemon->http = start(daemon, daemon->settings->http, -1);
+	if (daemon->activation.http_fd >= 0)
+		daemon->http_handed = start(daemon, "", daemon->activation.http_fd);
+}
+
+static void turn(struct kw_http *http)
+{
 	uint64_t sequence;
 
 	if (!http)
 		return;
-	sequence = kw_attest_head(daemon->pipeline.attest).sequence;
+	sequence = kw_attest_head(http->daemon->pipeline.attest).sequence;
 	if (sequence != http->sequence) {
 		http->sequence = sequence;
 		wake_followers(http);
 	}
 	(void)MHD_run(http->server);
+}
+
+void kw_http_turn(struct kw_daemon *daemon)
+{
+	turn(daemon->http);
+	turn(daemon->http_handed);
 }
 
 void kw_http_free(struct kw_http *http)

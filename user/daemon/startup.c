@@ -225,7 +225,7 @@ int kw_startup(struct kw_daemon *daemon, struct kw_settings *settings)
 				      .record_fd = -1,
 				      .stats_fd = -1,
 				      .stdout_pidfd = -1,
-				      .activation = { .vsock_fd = -1 } };
+				      .activation = { .vsock_fd = -1, .http_fd = -1 } };
 	daemon->start_real_ns = kw_clock_real_ns(daemon->clock);
 	/* A core file would hold the key. */
 	if (setrlimit(RLIMIT_CORE, &no_core) < 0)
@@ -255,6 +255,7 @@ void kw_shutdown(struct kw_daemon *daemon)
 	sd_event_source_unref(daemon->deadline_source);
 	sd_event_source_unref(daemon->housekeeping_source);
 	kw_http_free(daemon->http);
+	kw_http_free(daemon->http_handed);
 	kw_sweeper_stop(daemon);
 	kw_gatelink_free(daemon->gate);
 	kw_activation_close(&daemon->activation);

@@ -2,7 +2,8 @@
 # bash completion for kwitness(1) and kwitnessd(8). Commands and options are asked of the programs themselves, so that
 # they are those of the version that is installed.
 _kwitness_words() { # PROGRAM [COMMAND]: long options in its help
-	"$@" --help 2>/dev/null | grep -oE '(^|[ ,[])--[a-z][a-z-]*' | grep -oE -- '--[a-z][a-z-]*' | sort -u
+	# those that have a line of their own, not those that a sentence names
+	"$@" --help 2>/dev/null | sed -nE 's/^ +(-.[ ,A-Z]*, *)?(--[a-z][a-z-]*).*/\2/p' | sort -u
 }
 _kwitness_ids() { # ids of incidents in the ledger that is named, or in the usual one
 	local i ledger=()
