@@ -3,7 +3,7 @@
 # they are those of the version that is installed.
 _kwitness_words() { # PROGRAM [COMMAND]: long options in its help
 	# those that have a line of their own, not those that a sentence names
-	"$@" --help 2>/dev/null | sed -nE 's/^ +(-.[ ,A-Z]*, *)?(--[a-z][a-z-]*).*/\2/p' | sort -u
+	"$@" --help 2>/dev/null | sed -n 's/^  *-/-/p' | sed 's/  .*//' | grep -oE -- '--[a-z][a-z-]*' | sort -u
 }
 _kwitness_ids() { # ids of incidents in the ledger that is named, or in the usual one
 	local i ledger=()
