@@ -34,7 +34,7 @@ function put(text,	line) {
 	text = inline(text)
 	while (text != "") {
 		line = text
-		if (match(text, /[a-z0-9P)"][.!?][)]? +([A-Z(]|\\fB)/)) {
+		if (match(text, /[A-Za-z0-9)"][.!?][)]? +([A-Z(]|\\fB)/)) {
 			line = substr(text, 1, RSTART + 1)
 			if (substr(text, RSTART + 2, 1) == ")")
 				line = line ")"

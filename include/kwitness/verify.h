@@ -31,12 +31,12 @@ enum kw_fault {
 	KW_FAULT_SEQUENCE_REPEATED, /* a number stands twice: replayed or copied */
 	KW_FAULT_SEQUENCE_ORDER,    /* a number smaller than its predecessor: moved */
 	KW_FAULT_SOURCE,	    /* another host's line */
-	KW_FAULT_START,	      /* the first line is not the ledger's first, and not declared so */
-	KW_FAULT_NOTE,	      /* a checkpoint's note is malformed, unsigned, or not this ledger's */
-	KW_FAULT_CHECKPOINT,  /* a checkpoint does not fit the lines before it */
-	KW_FAULT_SINCE,	      /* the ledger does not extend the checkpoint it was to extend */
-	KW_FAULT_COMPRESSED,  /* a compressed file is damaged or cut off: its rest could not be had */
-	KW_FAULT_VALIDITY,    /* the keyring limits the key to other times or another part */
+	KW_FAULT_START,	     /* the first line is not the ledger's first, and not declared so */
+	KW_FAULT_NOTE,	     /* a checkpoint's note is malformed, unsigned, or not this ledger's */
+	KW_FAULT_CHECKPOINT, /* a checkpoint does not fit the lines before it */
+	KW_FAULT_SINCE,	     /* the ledger does not extend the checkpoint it was to extend */
+	KW_FAULT_COMPRESSED, /* a compressed file is damaged or cut off: its rest could not be had */
+	KW_FAULT_VALIDITY,   /* the keyring limits the key to other times or another part */
 	KW_FAULT_RETIRED_KEY, /* another key had been put in the place of the one that signed */
 	KW_FAULT_ROTATION,    /* a change of keys that does not hold */
 	KW_FAULT_COUNT_

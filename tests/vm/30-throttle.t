@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # CPU throttling: episodes begin, go on and end; their sums are the kernel's own.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"
 

@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 600
 # Refused forks: who tried, whose limit it was, and how many, exactly.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"
 

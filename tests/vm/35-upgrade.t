@@ -50,18 +50,18 @@ oom
 oom
 up_ns=$(($(now_cs) * 10000000))
 keep_on
-ons() { [ "$(grep -c '"hog"' "$KW_TMP/hog-on.json" 2>/dev/null || echo 0)" -ge "$1" ]; }
-check 'OOMs go on' wait_for 60 ons 2
+goes_on() { [ "$(grep -c '"hog"' "$KW_TMP/hog-on.json" 2>/dev/null || echo 0)" -ge "$1" ]; }
+check 'OOMs go on' wait_for 60 goes_on 2
 start_other || bail_out 'the other build starts'
 so_far=$(grep -c '"hog"' "$KW_TMP/hog-on.json")
 check_not 'the pins are those of the other build' test "$first_build" = "$(build_id)"
 check_not 'its programs were not taken over' grep -q 'taken over' "$daemon_log"
-check 'OOMs go on still' wait_for 60 ons $((so_far + 3))
+check 'OOMs go on still' wait_for 60 goes_on $((so_far + 3))
 # ---- and back, with OOMs going on and the daemon killed ----
 kill9_kwitnessd
 start_kwitnessd || bail_out 'the first build starts again'
 so_far=$(grep -c '"hog"' "$KW_TMP/hog-on.json")
-check 'OOMs go on to the end' wait_for 60 ons $((so_far + 3))
+check 'OOMs go on to the end' wait_for 60 goes_on $((so_far + 3))
 rm "$KW_TMP/on"
 wait "$keeper"
 check 'all that died is recorded' wait_for 60 all_recorded

@@ -127,7 +127,7 @@ int kw_archive_propose(int directory, const struct kw_archive_policy *policy, ui
 		       uint64_t real_ns, struct kw_archive_removal *ret_removal)
 {
 	struct kw_archive_removal removal = { 0 };
-	uint64_t next, lowest;
+	uint64_t next = 0, lowest;
 	int r = kw_segments_above(directory, 0, &removal.first);
 
 	if (r == 0)

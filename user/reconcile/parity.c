@@ -196,7 +196,7 @@ static int judge_due(struct kw_reconcile *reconcile, uint64_t now)
 		else
 			page->due_boot_ns = now + NEXT_TURN_NS;
 	}
-	qsort(due, count, sizeof(due[0]), compare_depth);
+	qsort(due, count, sizeof(struct kw_page *), compare_depth);
 	for (size_t i = 0; i < count && r >= 0; i++)
 		r = kw_parity_judge(reconcile, due[i], now);
 	return r;

@@ -116,8 +116,8 @@ struct kw_incident {
 	uint64_t file_boot_ns;
 
 	bool history_known;
-	struct kw_history history; /* limit owner's memory.current before it began */
 	bool context_known;
+	struct kw_history history;	  /* limit owner's memory.current before it began */
 	struct kw_cgroup_context context; /* the limit owner, when its first record was read */
 
 	enum kw_verdict verdict;
