@@ -44,4 +44,6 @@ check 'systemctl kill' systemctl kill -s KILL bystander
 is "$(event_count host.v1.oom_kill "$of_user_space and .data.victim.cgroup.unit == \"bystander.service\"")" 0 'is not told'
 systemctl stop kwitnessd
 check 'the ledger verifies' /usr/bin/kwitness verify --keyring "$keyring" "$ledger"
+systemctl stop systemd-oomd 2>/dev/null
+check 'the package is purged' dpkg -P kwitness # the next test begins with none
 done_testing

@@ -25,14 +25,17 @@ podman run --cgroup-manager cgroupfs --network none --name cart-web --memory 16m
 	>"$KW_OUT/podman" 2>&1
 is "$?" 137 'the container was killed'
 id=$(podman inspect --format '{{.Id}}' cart-web)
-check 'its kill is told' wait_for 60 has_events host.v1.oom_kill 1 ".data.victim.cgroup.containerId == \"$id\""
-is "$(event_field host.v1.oom_kill .data.victim.cgroup.container)" cart-web 'by the name of the container'
-is "$(event_field host.v1.oom_kill .data.victim.cgroup.runtime)" podman 'as one of podman'\''s'
-is "$(event_field host.v1.oom_kill .data.limitOwner.maxBytes)" 16777216 'by its limit'
-incident=$(event_field host.v1.oom_incident .data.incident)
+ours=".data.victim.cgroup.containerId == \"$id\""
+check 'its kill is told' wait_for 60 has_events host.v1.oom_kill 1 "$ours"
+is "$(event_field host.v1.oom_kill .data.victim.cgroup.container "$ours")" cart-web 'by the name of the container'
+is "$(event_field host.v1.oom_kill .data.victim.cgroup.runtime "$ours")" podman 'as one of podman'\''s'
+is "$(event_field host.v1.oom_kill .data.limitOwner.maxBytes "$ours")" 16777216 'by its limit'
+incident=$(event_field host.v1.oom_incident .data.incident ".data.victims[0].cgroup.containerId == \"$id\"")
 like "$(kwitness incidents --ledger "$ledger" "$incident")" '^container cart-web: hog\[[0-9]+\] was killed: it reached its own limit of 16 MiB; trigger was itself$' \
 	'kwitness incidents has the sentence'
 like "$(journalctl -o cat -t kwitnessd)" 'in container cart-web was killed' 'and so does the journal'
 systemctl stop kwitnessd
 check 'the ledger verifies' /usr/bin/kwitness verify --keyring "$keyring" "$ledger"
+systemctl stop systemd-oomd 2>/dev/null
+check 'the package is purged' dpkg -P kwitness # the next test begins with none
 done_testing
