@@ -1,5 +1,6 @@
 #!/bin/sh
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
+# Under emulation: timeout: 400
 # Kills by memory managers in user space: who, whom, and nothing about other people's signals.
 . "${KW_VM:?runs in the VM: tests/vm/run}/lib.sh"
 
@@ -65,9 +66,9 @@ new_cgroup manager
 again() { # until the daemon has looked again
 	sleeper web
 	in_cgroup manager sh -c 'kill -KILL "$1"' sh "$spawned"
-	wait_for 2 told "$spawned"
+	wait_for 10 told "$spawned"
 }
-check 'again: found in its new cgroup' wait_for 20 again
+check 'again: found in its new cgroup' wait_for 120 again
 
 # ---- while no daemon runs ----
 check 'the daemon ends well' stop_kwitnessd

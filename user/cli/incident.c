@@ -340,9 +340,16 @@ void kw_incident_take_related(struct kw_incident_relation *relation, const json_
 	}
 	if (!is_guest && !is_verdict_on_it(relation, type, data))
 		return;
-	if (relation->shown++ >= KW_RELATED_LINES_MAX)
+	/* A guest may say much in a minute: its verdicts come behind, and must find room. */
+	if (is_guest && relation->guest_lines++ >= KW_RELATED_GUEST_LINES_MAX) {
+		relation->omitted++;
 		return;
-	if (relation->shown == 1)
+	}
+	if (relation->shown >= KW_RELATED_LINES_MAX) {
+		relation->omitted++;
+		return;
+	}
+	if (relation->shown++ == 0)
 		kw_bytes_append_string(out, "\nwhat others say\n");
 	kw_bytes_append_string(out, "  ");
 	kw_show_append_time(out, event, utc);
@@ -353,9 +360,8 @@ void kw_incident_take_related(struct kw_incident_relation *relation, const json_
 
 void kw_incident_append_proof(const struct kw_incident_relation *relation, struct kw_bytes *out)
 {
-	if (relation->shown > KW_RELATED_LINES_MAX)
-		kw_bytes_append_format(out, "  and %u more\n",
-				       relation->shown - KW_RELATED_LINES_MAX);
+	if (relation->omitted > 0)
+		kw_bytes_append_format(out, "  and %u more\n", relation->omitted);
 	kw_bytes_append_string(out, "\nproof\n  line ");
 	kw_show_append(out, relation->sequence);
 	kw_bytes_append_string(out, ", event ");

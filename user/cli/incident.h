@@ -10,6 +10,7 @@
 /* Of an incident's own ids, and of lines around it, as many as are looked for and shown. */
 #define KW_RELATED_IDS_MAX 65U
 #define KW_RELATED_LINES_MAX 20U
+#define KW_RELATED_GUEST_LINES_MAX 5U
 
 /* What other lines must have to belong to an incident. Texts are borrowed of event. */
 struct kw_incident_relation {
@@ -20,6 +21,8 @@ struct kw_incident_relation {
 	const char *ids[KW_RELATED_IDS_MAX]; /* of its own event and of its kills' */
 	size_t id_count;
 	unsigned int shown;
+	unsigned int guest_lines;
+	unsigned int omitted;
 	bool is_covered; /* by a checkpoint, of which proof tells */
 	struct kw_bytes proof;
 };
