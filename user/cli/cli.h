@@ -42,3 +42,9 @@ int kw_cli_load_keyring(const char *path, struct kw_keyring **ret_keyring);
 int kw_cli_load(const char *command, const char *path, struct kw_bytes *bytes);
 /* The verdict over a proof; an enum kw_exit. */
 int kw_cli_verify_proof(const char *keyring_path, const char *path);
+
+/* ---- verify_keyring.c ---- */
+
+struct kw_verifier;
+/* Replaces the file by the keyring that a ledger, sound and read to its end, leads to. An enum kw_exit. */
+int kw_cli_keyring_out(const char *path, const struct kw_verifier *verifier);

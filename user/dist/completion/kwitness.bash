@@ -24,7 +24,7 @@ _kwitness() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
-	--keyring | --key | --config | --proof | --since | --out | --socket | --gate | --http | --record | -k | -s | -o | -c)
+	--keyring | --keyring-out | --key | --config | --proof | --since | --out | --socket | --gate | --http | --record | -k | -s | -o | -c)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
