@@ -16,6 +16,7 @@ int kw_cli_keygen(int argc, char **argv);
 int kw_cli_parity(int argc, char **argv);
 int kw_cli_prove(int argc, char **argv);
 int kw_cli_pubkey(int argc, char **argv);
+int kw_cli_readers(int argc, char **argv);
 int kw_cli_rotate(int argc, char **argv);
 int kw_cli_sign(int argc, char **argv);
 int kw_cli_status(int argc, char **argv);
