@@ -250,6 +250,15 @@
 #define KW_KEYS_ANNOUNCED_MAX 128
 
 /*
+ * Lines of a segment that get an index, of which 16 bytes each are held while it is made (32 MiB; a segment of
+ * 64 MiB has some 100,000). Above: that segment and those behind it have none, and proofs read the ledger.
+ */
+#define KW_INDEX_LINES_MAX (1U << 21)
+
+/* Index files that are used, 8 bytes of memory each. Above: none is, and proofs read the ledger. */
+#define KW_INDEX_FILES_MAX (1U << 16)
+
+/*
  * Lines that may come between those a checkpoint covers and the checkpoint itself, while its head is
  * made durable. A verifier remembers so many leaf hashes (128 KiB). Above: the daemon begins a new one.
  */

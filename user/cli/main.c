@@ -22,6 +22,7 @@ static const struct {
 	{ "cells", kw_cli_cells, "list, add and remove registered cells" },
 	{ "doctor", kw_cli_doctor, "what this host lets kwitness see, and what it does not" },
 	{ "incidents", kw_cli_incidents, "list OOM incidents, or show one" },
+	{ "index", kw_cli_index, "make proofs in a ledger fast" },
 	{ "keygen", kw_cli_keygen, "make a private key, print its keyring line" },
 	{ "parity", kw_cli_parity, "show what explains the kernel's counters" },
 	{ "prove", kw_cli_prove, "prove that one event stands in a ledger" },

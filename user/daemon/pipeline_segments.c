@@ -24,7 +24,8 @@ int kw_pipeline_segments_open(struct kw_pipeline *pipeline,
 	pipeline->segment_age_ns = options->segment_age_ns;
 	if (options->checkpoint_ns)
 		kw_ledger_close_by_caller(pipeline->ledger);
-	if (!policy || !(policy->compress || policy->retain_bytes || policy->retain_age_ns))
+	if (!policy ||
+	    !(policy->index || policy->compress || policy->retain_bytes || policy->retain_age_ns))
 		return 0;
 	r = kw_archive_start(options->ledger, policy, &pipeline->archive);
 	return r < 0 ? kw_log_error(r, "cannot look after closed segments") : 0;
@@ -104,7 +105,7 @@ static void report(struct kw_pipeline *pipeline)
 	else if (error < 0)
 		(void)kw_log_error(
 			error,
-			"closed segments in \"%s\" cannot be compressed or removed; tried again",
+			"closed segments in \"%s\" cannot be indexed, compressed or removed; tried again",
 			pipeline->ledger_path);
 }
 

@@ -85,6 +85,7 @@ static const struct setting settings_table[] = {
 	{ "ledger", "retain-age", TYPE_AGE, AT(archive.retain_age_ns), "0", 0, AGE_MAX_SEC },
 	{ "ledger", "retain-force", TYPE_BOOL, AT(archive.force), "no", 0, 0 },
 	{ "ledger", "compress", TYPE_BOOL, AT(archive.compress), "yes", 0, 0 },
+	{ "ledger", "index", TYPE_BOOL, AT(archive.index), "yes", 0, 0 },
 };
 
 /* Numbers that may change while the daemon runs; whatever is opened at the start may not. */

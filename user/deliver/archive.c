@@ -38,6 +38,7 @@ struct kw_archive {
 	bool busy;
 	uint64_t current;
 	uint64_t real_ns;
+	uint64_t indexed; /* segments up to this one were looked at; of the thread alone */
 	enum proposal proposal;
 	struct kw_archive_removal removal;
 	int error;
@@ -55,13 +56,26 @@ static int compress_all(struct kw_archive *archive, uint64_t current)
 	return r == -ECANCELED ? 0 : r;
 }
 
+/* Before they are compressed: plain ones are read faster. What is no ledger from its begin has no index: that is
+ * no failure of ours. */
+static int index_all(struct kw_archive *archive, uint64_t current)
+{
+	uint64_t made = 0;
+	int r = 0;
+
+	if (archive->policy.index)
+		r = kw_index_make_closed(archive->directory, &archive->indexed, current,
+					 &archive->stop, &made);
+	return r == -ECANCELED || r == -ENODATA ? 0 : r;
+}
+
 /* One look, the mutex held at entry and at return. */
 static void carry_out(struct kw_archive *archive)
 {
 	bool remove = archive->proposal == DECLARED, propose = archive->proposal != MADE;
 	uint64_t current = archive->current, real_ns = archive->real_ns;
 	struct kw_archive_removal removal = archive->removal;
-	int r = 0, found = 0, error;
+	int r = 0, found = 0, error, indexed;
 
 	archive->wanted = false;
 	archive->busy = true;
@@ -73,7 +87,10 @@ static void carry_out(struct kw_archive *archive)
 	    (archive->policy.retain_bytes || archive->policy.retain_age_ns))
 		found = kw_archive_propose(archive->directory, &archive->policy, current, real_ns,
 					   &removal);
+	indexed = index_all(archive, current);
 	error = compress_all(archive, current);
+	if (error == 0)
+		error = indexed;
 	(void)pthread_mutex_lock(&archive->mutex);
 	if (remove && (r == 0 || archive->stop))
 		archive->proposal = NONE;

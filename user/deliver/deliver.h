@@ -8,6 +8,7 @@
  * Promised: append is all or nothing (a short write is cut off again); a second daemon is refused;
  * a torn last line is set aside into "torn/", never deleted, and reported so that it is declared.
  */
+#include <stdatomic.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <sys/types.h>
@@ -143,6 +144,7 @@ int kw_readers_lowest(int directory, uint64_t *ret_sequence,
 /* ---- archive.c, retain.c, pack.c: what becomes of closed segments, in a thread of its own ---- */
 
 struct kw_archive_policy {
+	bool index;
 	bool compress;
 	uint64_t retain_bytes;	/* of all segments' files; 0: whatever there is */
 	uint64_t retain_age_ns; /* 0: for ever */
@@ -177,6 +179,45 @@ int kw_archive_error(struct kw_archive *archive);
 void kw_archive_wait(struct kw_archive *archive);
 /* The tree over what was removed. 0; -ENOENT: nothing was; -EBADMSG; -errno. */
 int kw_archive_read_base(int directory, struct kw_attest_tree *ret_tree) kw_must_check;
+
+/* ---- index.c, indexes.c, indexer.c: where lines stand, and the tree's nodes; a cache that nobody believes ---- */
+
+/* Makes the index of a closed segment, by what those before it and the file "base" say of the lines before; *stop
+ * ends it (NULL: nothing does). 1: made, 0: it is there already; -ENODATA: what stands before is not indexed;
+ * -EBADMSG: the segment is damaged; -EFBIG: it has more than KW_INDEX_LINES_MAX lines; -ECANCELED; -errno. */
+int kw_index_make(int directory, uint64_t segment, const atomic_bool *stop) kw_must_check;
+/* Those of all segments above *above and before current, which move *above on; so many were made. 0, or what
+ * ended it, as above: it has moved *above past a segment that cannot be indexed at all. */
+int kw_index_make_closed(int directory, uint64_t *above, uint64_t current, const atomic_bool *stop,
+			 uint64_t *ret_made) kw_must_check;
+/* 0 or -errno. */
+int kw_index_remove(int directory, uint64_t segment) kw_must_check;
+/* All of them, also such as are of no segment. 0 or -errno. */
+int kw_index_remove_all(int directory) kw_must_check;
+/* First sequence of the last segment, which is never indexed. 0, -ENOENT, -errno. */
+int kw_index_last(int directory, uint64_t *ret_segment) kw_must_check;
+
+struct kw_indexes;
+/* ledger: its directory, borrowed. 0; -ENOENT: nothing is indexed; -E2BIG: more than KW_INDEX_FILES_MAX; -errno. */
+int kw_indexes_open(int ledger, struct kw_indexes **ret_indexes) kw_must_check;
+void kw_indexes_free(struct kw_indexes *indexes);
+KW_DEFINE_CLEANUP(struct kw_indexes *, kw_indexes_free)
+/* What they say has to be checked. Each: -ENOENT: an index or a segment is missing; -EBADMSG: one is damaged;
+ * -errno. The last line that is indexed; 0. */
+int kw_indexes_end(struct kw_indexes *indexes, uint64_t *ret_sequence) kw_must_check;
+/* 1: the line with this id; 0: none is known. */
+int kw_indexes_find_id(struct kw_indexes *indexes, const char *id, uint64_t *ret_sequence)
+	kw_must_check;
+/* The line of this sequence, without its newline, in place of what is in out. 0. */
+int kw_indexes_read_line(struct kw_indexes *indexes, uint64_t sequence, struct kw_bytes *out)
+	kw_must_check;
+/* The first checkpoint that covers line size: its own line's sequence, and how many lines it covers. 1, 0: none. */
+int kw_indexes_find_checkpoint(struct kw_indexes *indexes, uint64_t size, uint64_t *ret_sequence,
+			       uint64_t *ret_size) kw_must_check;
+/* The tree over the first size lines. path (NULL: not wanted), whose index is below size, gets what siblings this
+ * tree has; those that are missing come when it grows. 0. */
+int kw_indexes_tree(struct kw_indexes *indexes, uint64_t size, struct kw_tree *ret_tree,
+		    struct kw_tree_path *path) kw_must_check;
 
 /* ---- silences.c ---- */
 

@@ -112,7 +112,10 @@ static int grow_tree(int directory, struct kw_archive_removal *removal)
 static int unlink_segment(int directory, uint64_t segment)
 {
 	char name[KW_SEGMENT_NAME_BYTES];
+	int r = kw_index_remove(directory, segment);
 
+	if (r < 0)
+		return r;
 	/* The compressed one last: as long as any is there, the segment is. */
 	kw_segments_name(segment, name);
 	if (unlinkat(directory, name, 0) < 0 && errno != ENOENT)

@@ -163,3 +163,14 @@ int kw_note_read(const char *text, size_t length, const struct kw_keyring *keyri
 	*ret_note = note;
 	return 0;
 }
+
+int kw_note_read_text(const char *text, size_t length, struct kw_note *ret_note)
+{
+	struct kw_note note = { .size = 0 };
+	const char *at = text;
+
+	if (length > KW_NOTE_BYTES_MAX || parse_text(&at, text + length, &note) != NULL)
+		return -EBADMSG;
+	*ret_note = note;
+	return 0;
+}

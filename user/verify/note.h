@@ -26,6 +26,9 @@ struct kw_note {
 int kw_note_read(const char *text, size_t length, const struct kw_keyring *keyring,
 		 struct kw_note *ret_note, const char **ret_reason) kw_must_check;
 
+/* The same without a keyring: what the note says, whoever signed it. */
+int kw_note_read_text(const char *text, size_t length, struct kw_note *ret_note) kw_must_check;
+
 /* ---- history.c: the tree over lines that were read, a bounded number of them held back ---- */
 
 struct kw_history {

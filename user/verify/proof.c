@@ -149,10 +149,18 @@ static int check_event(const struct kw_keyring *keyring, const struct proof *pro
 	return 0;
 }
 
+static bool leads_to(const struct proof *proof, const struct kw_note *note)
+{
+	unsigned char leaf[KW_TREE_HASH_BYTES];
+
+	kw_tree_leaf(kw_note_hash, proof->line.data, proof->line.length, leaf);
+	return kw_tree_includes(kw_note_hash, proof->index, note->size, leaf, proof->hashes,
+				proof->count, note->root);
+}
+
 static int check(const struct kw_keyring *keyring, const struct proof *proof,
 		 struct kw_proof_result *result, const char **ret_reason)
 {
-	unsigned char leaf[KW_TREE_HASH_BYTES];
 	struct kw_note note;
 	int r = kw_note_read(proof->note.data, proof->note.length, keyring, &note, ret_reason);
 
@@ -161,9 +169,7 @@ static int check(const struct kw_keyring *keyring, const struct proof *proof,
 	r = check_event(keyring, proof, &note, result, ret_reason);
 	if (r != 0)
 		return r;
-	kw_tree_leaf(kw_note_hash, proof->line.data, proof->line.length, leaf);
-	if (!kw_tree_includes(kw_note_hash, proof->index, note.size, leaf, proof->hashes,
-			      proof->count, note.root)) {
+	if (!leads_to(proof, &note)) {
 		*ret_reason = "the event is not in the tree that the checkpoint is over";
 		return 1;
 	}
@@ -191,5 +197,26 @@ int kw_proof_verify(const struct kw_keyring *keyring, const char *text, size_t l
 	kw_bytes_done(&proof.line);
 	if (r == 0)
 		*ret_result = result;
+	return r;
+}
+
+int kw_proof_holds(const char *text, size_t length)
+{
+	struct proof proof = { .count = 0 };
+	struct kw_note note;
+	const char *reason;
+	int r;
+
+	if (sodium_init() < 0)
+		return -EIO;
+	kw_bytes_init(&proof.line, KW_LINE_MAX);
+	r = parse(text, length, &proof, &reason);
+	if (r == 0)
+		r = kw_note_read_text(proof.note.data, proof.note.length, &note);
+	if (r == 0)
+		r = leads_to(&proof, &note);
+	else if (r == -EBADMSG || r == -EMSGSIZE)
+		r = 0;
+	kw_bytes_done(&proof.line);
 	return r;
 }

@@ -18,8 +18,6 @@
 /* A line's last member is its type: canonical order. */
 #define CHECKPOINT_END ",\"type\":\"" KW_TYPE_CHECKPOINT "\"}"
 
-KW_DEFINE_CLEANUP(struct kw_prover *, kw_prover_free)
-
 struct kw_prover {
 	char id[KW_PROVER_WANTED_MAX]; /* empty: by sequence */
 	uint64_t sequence;	       /* wanted; 0: not known yet */
@@ -70,18 +68,34 @@ void kw_prover_begin(struct kw_prover *prover, const struct kw_tree *before)
 	prover->history.tree.hash = kw_note_hash;
 }
 
-static bool is_wanted(const struct kw_prover *prover, const char *text, size_t length,
-		      uint64_t sequence)
+static bool has_id(const struct kw_prover *prover, const char *text, size_t length)
 {
 	const char *reason;
 	struct kw_line line;
 
-	if (!prover->id[0])
-		return sequence == prover->sequence;
 	/* Most lines do not hold the id at all, and those that do may only refer to it. */
 	return memmem(text, length, prover->id, strlen(prover->id)) &&
 	       kw_line_parse(text, length, &line, &reason) == 0 &&
 	       kw_read_equals(kw_read_find(&line.members, "id"), prover->id);
+}
+
+static bool is_wanted(const struct kw_prover *prover, const char *text, size_t length,
+		      uint64_t sequence)
+{
+	return prover->id[0] ? has_id(prover, text, length) : sequence == prover->sequence;
+}
+
+int kw_prover_resume(struct kw_prover *prover, const struct kw_tree *tree,
+		     const struct kw_tree_path *path, const char *line, size_t length)
+{
+	if (prover->id[0] ? !has_id(prover, line, length) : path->index + 1 != prover->sequence)
+		return 0;
+	kw_prover_begin(prover, tree);
+	prover->found = true;
+	prover->path = *path;
+	prover->history.path = &prover->path;
+	kw_bytes_append(&prover->line, line, length);
+	return kw_bytes_error(&prover->line) < 0 ? kw_bytes_error(&prover->line) : 1;
 }
 
 /* Takes the checkpoint in this line when it covers what is wanted. 1: it does, 0, -errno. */

@@ -76,9 +76,16 @@ struct kw_prover;
 /* wanted: a sequence in digits, else an event's id. 0, -EINVAL: neither, -errno. */
 int kw_prover_new(const char *wanted, struct kw_prover **ret_prover) kw_must_check;
 void kw_prover_free(struct kw_prover *prover);
+KW_DEFINE_CLEANUP(struct kw_prover *, kw_prover_free)
 /* The first line that is fed is the one behind these, which retention removed: the tree over them. Before the
  * first. */
 void kw_prover_begin(struct kw_prover *prover, const struct kw_tree *before);
+/* The wanted line, its sequence being known, is this one; the tree is that over some lines, at least as many, and
+ * path has the siblings in it. Lines that are fed from then on stand behind those; a checkpoint of just so many
+ * lines may be fed at once. In place of all that stands before. 1: it is, 0: it is another line; -errno. */
+int kw_prover_resume(struct kw_prover *prover, const struct kw_tree *tree,
+		     const struct kw_tree_path *path, const char *line, size_t length)
+	kw_must_check;
 /* The next line, without its newline, from the ledger's first on. 1: the proof is whole, 0: go on,
  * -errno. */
 int kw_prover_feed(struct kw_prover *prover, const char *line, size_t length) kw_must_check;
@@ -86,3 +93,9 @@ int kw_prover_feed(struct kw_prover *prover, const char *line, size_t length) kw
 bool kw_prover_found(const struct kw_prover *prover);
 /* Appends the proof. 0; -ENODATA: it is not whole; -errno. */
 int kw_prover_append(const struct kw_prover *prover, struct kw_bytes *out) kw_must_check;
+
+/* ---- proof.c ---- */
+
+/* Whether the proof leads from its line to the root of its checkpoint. No signature is looked at: for whoever made
+ * the proof himself. 1, 0, -errno. */
+int kw_proof_holds(const char *text, size_t length) kw_must_check;
