@@ -42,3 +42,11 @@ int kw_cli_load_keyring(const char *path, struct kw_keyring **ret_keyring);
 int kw_cli_load(const char *command, const char *path, struct kw_bytes *bytes);
 /* The verdict over a proof; an enum kw_exit. */
 int kw_cli_verify_proof(const char *keyring_path, const char *path);
+
+/* ---- verify_profile.c ---- */
+
+struct kw_verify_result;
+/* "dsse", "cellos", "mixed"; "none" when there was no good line. Static. */
+const char *kw_cli_profile(const struct kw_verify_result *result);
+/* A part of the verdict's sentence; nothing for "dsse". */
+void kw_cli_print_profile(const struct kw_verify_result *result);

@@ -30,7 +30,8 @@ static const char help[] =
 	"       kwitness verify --keyring FILE --proof FILE\n"
 	"\n"
 	"PATH is a ledger directory, a segment, or '-' for standard input; several are read as one ledger,\n"
-	"in the order given. Says each fault in one line (the first 50, then counts) and a verdict.\n"
+	"in the order given; their lines may stand in CellOS envelopes. Says each fault in one line (the first\n"
+	"50, then counts) and a verdict.\n"
 	"Exit: 0 every line verifies and the chain is whole, 1 it does not, 2 wrong usage, 3 could not read.\n"
 	"\n"
 	"  -k, --keyring FILE   whom to believe: {key id: base64url of the public key}\n"
@@ -291,6 +292,7 @@ static void print_verdict(const struct kw_verify_result *result, uint64_t faults
 				     ? "removed by retention, as it declares"
 				     : "which no retention declares");
 	print_checkpoints(result);
+	kw_cli_print_profile(result);
 	(void)printf(", %" PRIu64 " fault%s", faults, plural(faults));
 	if (faults)
 		(void)printf(" in %" PRIu64 " line%s", result->bad_lines,
@@ -324,7 +326,7 @@ static int print_json(struct job *job, const struct kw_verify_result *result)
 	for (size_t i = 0; i < sizeof(result->last_hash); i++)
 		(void)snprintf(hash + 2 * i, 3, "%02x", result->last_hash[i]);
 	root = json_pack(
-		"{s:b, s:I, s:I, s:I, s:o, s:O, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:o, s:I}",
+		"{s:b, s:I, s:I, s:I, s:o, s:O, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:o, s:I, s:s}",
 		"sound", job->fault_count == 0, "events", (json_int_t)result->lines, "badLines",
 		(json_int_t)result->bad_lines, "faultCount", (json_int_t)job->fault_count,
 		"faultsByKind", count_faults(result), "faults", job->faults, "firstSequence",
@@ -332,7 +334,7 @@ static int print_json(struct job *job, const struct kw_verify_result *result)
 		(json_int_t)result->last_sequence, "gaps", (json_int_t)result->gaps, "firstTime",
 		result->first_time, "lastTime", result->last_time, "lastHash", hash, "gapsLost",
 		(json_int_t)result->gaps_lost, "checkpoints", pack_checkpoints(result), "removedTo",
-		(json_int_t)result->removed_to);
+		(json_int_t)result->removed_to, "profile", kw_cli_profile(result));
 	if (root)
 		text = json_dumps(root, JSON_SORT_KEYS | JSON_COMPACT);
 	json_decref(root);

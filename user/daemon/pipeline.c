@@ -111,8 +111,7 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 	r = kw_attest_finding(pipeline->attest, finding, &pipeline->line);
 	if (r < 0)
 		return kw_log_error(r, "cannot make an event of a finding");
-	r = kw_ledger_append(pipeline->ledger, sequence, pipeline->line.data,
-			     pipeline->line.length);
+	r = kw_pipeline_append(pipeline, sequence);
 	if (r < 0) {
 		block(pipeline, r);
 		return r;

@@ -23,6 +23,7 @@ struct kw_ledger_found {
 	uint64_t torn_bytes;
 	char torn_name[64];    /* file below torn/ */
 	bool has_last;	       /* the ledger was not empty */
+	bool enveloped;	       /* its last line stands in a CellOS envelope */
 	uint64_t last_real_ns; /* `recordedtime` of the last line */
 	char last_boot_id[40]; /* of the last start gap, when found */
 	bool stopped; /* the last line is a stop gap or its checkpoint: nothing was cut off */
@@ -95,7 +96,7 @@ int kw_cursor_open_tail(const char *path, uint64_t lines, struct kw_cursor **ret
 	kw_must_check;
 void kw_cursor_free(struct kw_cursor *cursor);
 KW_DEFINE_CLEANUP(struct kw_cursor *, kw_cursor_free)
-/* Next whole line, without its newline; *ret_line is borrowed until the next call. 1: a line,
+/* Next whole line, without its newline, out of its CellOS envelope if it has one; *ret_line is borrowed until the next call. 1: a line,
  * 0: none yet, -EMSGSIZE: a line longer than KW_LINE_MAX was stepped over, or -errno. */
 int kw_cursor_next(struct kw_cursor *cursor, const char **ret_line, size_t *ret_length)
 	kw_must_check;
