@@ -154,7 +154,8 @@ int kw_pipeline_context(void *context, const char *path, struct kw_cgroup_contex
 
 int kw_pipeline_ready(struct kw_pipeline *pipeline)
 {
-	int r = kw_ledger_has_space(pipeline->ledger, TURN_BYTES);
+	size_t forms = pipeline->profile == KW_PROFILE_BOTH ? 2 : 1;
+	int r = kw_ledger_has_space(pipeline->ledger, forms * TURN_BYTES);
 
 	if (r < 0) {
 		block(pipeline, r);

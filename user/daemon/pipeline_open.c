@@ -218,6 +218,8 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	if (r == 0)
 		r = declare_start(pipeline, options, &found);
 	if (r == 0)
+		r = kw_pipeline_profile_declare(pipeline);
+	if (r == 0)
 		r = kw_pipeline_segments_open(pipeline, options);
 	if (r == 0 && rebuilt)
 		r = kw_pipeline_gap(
