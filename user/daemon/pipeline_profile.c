@@ -75,10 +75,27 @@ static int catch_up(struct kw_pipeline *pipeline, uint64_t sequence, uint64_t en
 	return r;
 }
 
-/* Opens the second output, and has it begin where the ledger goes on, or with a segment of its own. */
+/* Has the second output begin with the ledger or go on where it ends; else with a segment of its own. */
+static int complete(struct kw_pipeline *pipeline, uint64_t sequence, uint64_t end)
+{
+	uint64_t first = kw_ledger_first(pipeline->ledger), missing;
+	int r;
+
+	if (end == 0 || first == 0)
+		return 0;
+	r = catch_up(pipeline, sequence ? sequence : first - 1, end, &missing);
+	if (r < 0)
+		return kw_log_error(r, "cannot complete \"%s/cellos\"", pipeline->ledger_path);
+	if (missing)
+		kw_ledger_close_segment(pipeline->ledger);
+	/* One that begins later has no hole. */
+	pipeline->profile_missing = sequence ? missing : 0;
+	return 0;
+}
+
 static int open_beside(struct kw_pipeline *pipeline, const struct kw_ledger_found *found)
 {
-	uint64_t sequence, missing = 0;
+	uint64_t sequence;
 	int r = kw_ledger_open_beside(pipeline->ledger, &sequence);
 
 	if (r == -EBADMSG)
@@ -87,16 +104,7 @@ static int open_beside(struct kw_pipeline *pipeline, const struct kw_ledger_foun
 		       pipeline->ledger_path);
 	else if (r < 0)
 		(void)kw_log_error(r, "cannot open \"%s/cellos\"", pipeline->ledger_path);
-	if (r < 0)
-		return r;
-	if (sequence > 0)
-		r = catch_up(pipeline, sequence, found->head.sequence, &missing);
-	if (r < 0)
-		return kw_log_error(r, "cannot complete \"%s/cellos\"", pipeline->ledger_path);
-	if (missing || sequence == 0)
-		kw_ledger_close_segment(pipeline->ledger);
-	pipeline->profile_missing = missing;
-	return 0;
+	return r < 0 ? r : complete(pipeline, sequence, found->head.sequence);
 }
 
 int kw_pipeline_profile_open(struct kw_pipeline *pipeline,

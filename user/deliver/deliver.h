@@ -50,13 +50,16 @@ int kw_ledger_has_space(struct kw_ledger *ledger, size_t length) kw_must_check;
 /* Appends one line (newline included) whose sequence is sequence. All or nothing. 0 or -errno. */
 int kw_ledger_append(struct kw_ledger *ledger, uint64_t sequence, const void *line, size_t length)
 	kw_must_check;
+/* First sequence of the oldest segment that is still there; 0: none, or it cannot be told. */
+uint64_t kw_ledger_first(const struct kw_ledger *ledger);
 /* Opens the second output: "cellos" below the ledger's directory (beside.c), which from now on gets each line's
  * envelope, all or nothing together with the line. What it has that the ledger does not is set aside there.
  * *ret_sequence: of its last line; those behind it are missing until kw_ledger_append_beside() brings them, and
  * when that is not wanted the segment must be closed. Before the first append. 0; -EBADMSG: it is not this
  * ledger's; -errno. */
 int kw_ledger_open_beside(struct kw_ledger *ledger, uint64_t *ret_sequence) kw_must_check;
-/* The envelope of a line that the ledger has already and that is the next one there. 0 or -errno. */
+/* The envelope of a line that the ledger has already and that is the next one there; the first one is that of
+ * kw_ledger_first(). 0 or -errno. */
 int kw_ledger_append_beside(struct kw_ledger *ledger, uint64_t sequence, const void *envelope,
 			    size_t length) kw_must_check;
 /* As kw_ledger_append(), with the line's envelope, newline included: both are appended, or none. */

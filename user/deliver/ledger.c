@@ -262,6 +262,13 @@ int kw_ledger_append_both(struct kw_ledger *ledger, uint64_t sequence, const voi
 		      &(struct pieces){ line, length, envelope, envelope_length });
 }
 
+uint64_t kw_ledger_first(const struct kw_ledger *ledger)
+{
+	uint64_t first;
+
+	return kw_segments_above(ledger->directory, 0, &first) < 0 ? 0 : first;
+}
+
 int kw_ledger_open_beside(struct kw_ledger *ledger, uint64_t *ret_sequence)
 {
 	int r = kw_beside_open(ledger->directory, &ledger->recovered.found.head, ledger->sync,
@@ -275,10 +282,10 @@ int kw_ledger_open_beside(struct kw_ledger *ledger, uint64_t *ret_sequence)
 int kw_ledger_append_beside(struct kw_ledger *ledger, uint64_t sequence, const void *envelope,
 			    size_t length)
 {
-	uint64_t segment;
+	uint64_t last = kw_beside_sequence(ledger->beside), segment;
 	int r;
 
-	if (sequence > ledger->sequence || sequence != kw_beside_sequence(ledger->beside) + 1)
+	if (sequence > ledger->sequence || sequence != (last ? last + 1 : kw_ledger_first(ledger)))
 		return -EINVAL;
 	r = kw_segments_at_most(ledger->directory, sequence, &segment);
 	return r < 0 ? r : kw_beside_append(ledger->beside, segment, sequence, envelope, length);
