@@ -112,6 +112,18 @@
 /* A ledger line, newline included. CloudEvents: intermediaries must forward 64 KiB. */
 #define KW_EVENT_MAX (64 * 1024)
 
+/*
+ * What the CellOS envelope adds to a line: its fixed text and time are 350 bytes, the source is 1 KiB at most.
+ * At the cap: the line is not made, as one that is too long.
+ */
+#define KW_ENVELOPE_EXTRA_MAX 2048
+
+/*
+ * Envelopes that are made at a start for lines that have none: 65,536 take about 5 s. A crash leaves some. More,
+ * when the profile was another for long: none is made, and a gap says how many are missing.
+ */
+#define KW_BESIDE_CATCH_UP_MAX 65536
+
 /* A line that verify is willing to read; longer is malformed. CellOS's JSONL sink allows 1 MiB. */
 #define KW_LINE_MAX (1024 * 1024)
 

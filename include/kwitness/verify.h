@@ -39,6 +39,7 @@ enum kw_fault {
 	KW_FAULT_VALIDITY,   /* the keyring limits the key to other times or another part */
 	KW_FAULT_RETIRED_KEY, /* another key had been put in the place of the one that signed */
 	KW_FAULT_ROTATION,    /* a change of keys that does not hold */
+	KW_FAULT_PROFILE,     /* in one file, lines in CellOS envelopes and lines without */
 	KW_FAULT_COUNT_
 };
 const char *kw_fault_name(enum kw_fault fault); /* "signature", "digest", … */
@@ -68,6 +69,9 @@ struct kw_verify_result {
 	uint64_t checkpoints_unchecked; /* signed, but the lines before are not (all) there */
 	uint64_t checkpoint_size;	/* lines that the last good one covers */
 	char checkpoint_note[1024];	/* and its note: keep it elsewhere; empty: none */
+	uint64_t plain;			/* lines, good ones, without an envelope: profile "dsse" */
+	uint64_t
+		enveloped; /* and those in a CellOS envelope (docs/cellos.md), which may be faulty */
 	uint64_t
 		removed_to; /* lines up to it were removed by retention, as the ledger says; 0: none */
 };

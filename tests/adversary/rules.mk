@@ -1,8 +1,8 @@
 # SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause
 # A ledger that kwitnessd wrote, tampered with in every way: each must be caught and named rightly.
 
-.PHONY: check-adversary stage-adversary stage-segments stage-adversary-keys
-check-adversary: stage-adversary stage-segments stage-adversary-keys ## tamper with a ledger in every way; each must be caught by its name
+.PHONY: check-adversary stage-adversary stage-segments stage-adversary-keys stage-profiles
+check-adversary: stage-adversary stage-segments stage-adversary-keys stage-profiles ## tamper with a ledger in every way; each must be caught by its name
 stage-adversary: $(B)/kwitness $(B)/kwitnessd $(B)/kwitness-gate
 	@tests/adversary/run $(B) $(BUILD)/results/adversary
 stage-segments: $(B)/kwitness $(B)/kwitnessd $(B)/kwitness-gate
@@ -11,5 +11,8 @@ stage-segments: $(B)/kwitness $(B)/kwitnessd $(B)/kwitness-gate
 stage-adversary-keys: $(B)/kwitness $(B)/kwitnessd $(B)/kwitness-gate
 	@tests/adversary/keys $(B) $(BUILD)/results/adversary-keys
 
-FAST_STAGES += adversary segments adversary-keys
-ALL_STAGES  += adversary segments adversary-keys
+stage-profiles: $(B)/kwitness $(B)/kwitnessd $(B)/kwitness-gate
+	@tests/adversary/profiles $(B) $(BUILD)/results/profiles
+
+FAST_STAGES += adversary segments adversary-keys profiles
+ALL_STAGES  += adversary segments adversary-keys profiles

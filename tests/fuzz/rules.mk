@@ -8,6 +8,7 @@ fuzz_verify := $(filter-out %/main.c,$(call src,verify)) $(fuzz_base)
 FUZZ_SRC_frame        := user/gate/frame.c
 FUZZ_SRC_claim        := user/gate/claim.c user/capture/gatecheck.c $(fuzz_base)
 FUZZ_SRC_gate_message := user/capture/gatecheck.c $(fuzz_base)
+FUZZ_SRC_cellos       := $(fuzz_verify)
 FUZZ_SRC_cell         := user/attribute/cells_parse.c $(fuzz_base)
 FUZZ_SRC_cgroup_path  := user/attribute/units.c user/attribute/pods.c user/attribute/path.c
 FUZZ_SRC_record       := user/capture/record.c $(fuzz_base)

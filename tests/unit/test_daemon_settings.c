@@ -62,7 +62,8 @@ static void what_becomes_of_segments(void **state)
 {
 	static const char *const bad[] = {
 		"retain-age = 1x",    "retain-age = ",	  "retain-age = d", "retain-age = -1",
-		"segment-age = 200y", "compress = maybe", "compress = ",    "segment-bytes = 65535"
+		"segment-age = 200y", "compress = maybe", "compress = ",    "segment-bytes = 65535",
+		"profile = ",	      "profile = DSSE"
 	};
 	cleanup(kw_settings_done) struct kw_settings settings = { .ledger = NULL };
 	char text[128];
@@ -70,14 +71,16 @@ static void what_becomes_of_segments(void **state)
 	(void)state;
 	assert_int_equal(kw_settings_init(&settings), 0);
 	assert_true(settings.archive.compress);
+	assert_int_equal(settings.profile, KW_PROFILE_DSSE);
 	assert_false(settings.archive.force);
 	assert_int_equal(settings.archive.retain_bytes, 0); /* whatever there is, for ever */
 	assert_int_equal(settings.archive.retain_age_ns, 0);
 	assert_int_equal(settings.segment_age_ns, 86400 * KW_NSEC_PER_SEC);
 	assert_read("[ledger]\ncompress = no\nretain-age = 2w\nretain-bytes = 1000000\n"
-		    "retain-force = yes\nsegment-age = 90\n",
+		    "retain-force = yes\nsegment-age = 90\nprofile = both\n",
 		    0, &settings);
 	assert_false(settings.archive.compress);
+	assert_int_equal(settings.profile, KW_PROFILE_BOTH);
 	assert_true(settings.archive.force);
 	assert_int_equal(settings.archive.retain_bytes, 1000000);
 	assert_int_equal(settings.archive.retain_age_ns, 14 * 86400 * KW_NSEC_PER_SEC);

@@ -81,6 +81,23 @@ int kw_dsse_material(const struct kw_dsse_event *event, unsigned char ret_materi
 int kw_dsse_append_attribute(const struct kw_key *key, const unsigned char material[static 32],
 			     struct kw_bytes *out) kw_must_check;
 
+/* ---- cellos.c: a line in the envelope that CellOS signs events in (docs/cellos.md) ---- */
+
+/* In what form lines are handed on. */
+enum kw_profile {
+	KW_PROFILE_DSSE,   /* as they are */
+	KW_PROFILE_CELLOS, /* each in its envelope */
+	KW_PROFILE_BOTH,   /* as they are, and once more beside, each in its envelope */
+	KW_PROFILE_COUNT_
+};
+const char *kw_profile_name(enum kw_profile profile);
+/* 0 or -EINVAL. */
+int kw_profile_parse(const char *name, enum kw_profile *ret_profile) kw_must_check;
+/* Signs a ledger's line (without its newline) with the key that it is signed with itself: the envelope, with a
+ * newline, into out (cleared first). 0; -EBADMSG: no ledger's line; -errno. */
+int kw_cellos_seal(const struct kw_key *key, const char *line, size_t length, struct kw_bytes *out)
+	kw_must_check;
+
 /* ---- chain.c and the room's work ---- */
 
 /* Where the next line goes: what the ledger found at its end. */

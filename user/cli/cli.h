@@ -50,3 +50,11 @@ int kw_cli_verify_proof(const char *keyring_path, const char *path);
 struct kw_verifier;
 /* Replaces the file by the keyring that a ledger, sound and read to its end, leads to. An enum kw_exit. */
 int kw_cli_keyring_out(const char *path, const struct kw_verifier *verifier);
+
+/* ---- verify_profile.c ---- */
+
+struct kw_verify_result;
+/* "dsse", "cellos", "mixed"; "none" when there was no good line. Static. */
+const char *kw_cli_profile(const struct kw_verify_result *result);
+/* A sentence of the verdict; nothing for "dsse". */
+void kw_cli_append_profile(struct kw_bytes *out, const struct kw_verify_result *result);

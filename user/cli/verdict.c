@@ -12,6 +12,7 @@
 #include <kwitness/names.h>
 
 #include "user/base/clock.h"
+#include "user/cli/cli.h"
 #include "user/cli/summary.h"
 #include "user/cli/show.h"
 
@@ -415,6 +416,7 @@ void kw_verdict_append(struct kw_bytes *out, const struct kw_ledger_verdict *ver
 		return;
 	}
 	say_extent(&words);
+	kw_cli_append_profile(out, &verdict->result);
 	say_kinds(&words);
 	if (verdict->summary->events) {
 		say_losses(&words);

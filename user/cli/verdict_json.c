@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "user/base/clock.h"
+#include "user/cli/cli.h"
 #include "user/cli/summary.h"
 
 bool kw_verdict_is_sound(const struct kw_ledger_verdict *verdict)
@@ -245,14 +246,15 @@ static json_t *pack_result(const struct kw_ledger_verdict *verdict, json_t *faul
 	for (size_t i = 0; i < sizeof(result->last_hash); i++)
 		(void)snprintf(hash + 2 * i, 3, "%02x", result->last_hash[i]);
 	return json_pack(
-		"{s:b, s:o, s:o, s:o, s:o, s:O, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o}",
+		"{s:b, s:o, s:o, s:o, s:o, s:O, s:o, s:o, s:o, s:s, s:s, s:s, s:o, s:o, s:o, s:s}",
 		"sound", kw_verdict_is_sound(verdict), "events", number(result->lines), "badLines",
 		number(result->bad_lines), "faultCount", number(verdict->faults), "faultsByKind",
 		count_faults(result), "faults", faults, "firstSequence",
 		number(result->first_sequence), "lastSequence", number(result->last_sequence),
 		"gaps", number(result->gaps), "firstTime", result->first_time, "lastTime",
 		result->last_time, "lastHash", hash, "gapsLost", number(result->gaps_lost),
-		"checkpoints", pack_checkpoints(verdict), "removedTo", number(result->removed_to));
+		"checkpoints", pack_checkpoints(verdict), "removedTo", number(result->removed_to),
+		"profile", kw_cli_profile(result));
 }
 
 json_t *kw_verdict_json(const struct kw_ledger_verdict *verdict, json_t *faults)

@@ -37,6 +37,7 @@ struct kw_settings {
 	uint64_t segment_bytes;
 	uint64_t segment_age_ns; /* 0: whatever its age */
 	struct kw_archive_policy archive;
+	enum kw_profile profile;
 	uint64_t epoch_seconds;	      /* a key signs so long; 0: until somebody makes another */
 	uint64_t evidence_ring_bytes; /* 0: as built */
 	uint64_t bulk_ring_bytes;
@@ -59,6 +60,11 @@ int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_
 
 /* An octal file mode. 0 or -EINVAL. */
 int kw_setting_parse_mode(const char *value, mode_t maximum, mode_t *ret_mode) kw_must_check;
+
+/* One of refuse, kill and off. 0 or -EINVAL. */
+int kw_setting_parse_syscall_filter(const char *value, enum kw_syscall_filter *ret_filter)
+	kw_must_check;
+const char *kw_setting_syscall_filter_name(enum kw_syscall_filter filter);
 
 /* ---- settings.c ---- */
 

@@ -111,8 +111,7 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 	r = kw_attest_finding(pipeline->attest, finding, &pipeline->line);
 	if (r < 0)
 		return kw_log_error(r, "cannot make an event of a finding");
-	r = kw_ledger_append(pipeline->ledger, sequence, pipeline->line.data,
-			     pipeline->line.length);
+	r = kw_pipeline_append(pipeline, sequence);
 	if (r < 0) {
 		block(pipeline, r);
 		return r;
@@ -155,7 +154,8 @@ int kw_pipeline_context(void *context, const char *path, struct kw_cgroup_contex
 
 int kw_pipeline_ready(struct kw_pipeline *pipeline)
 {
-	int r = kw_ledger_has_space(pipeline->ledger, TURN_BYTES);
+	size_t forms = pipeline->profile == KW_PROFILE_BOTH ? 2 : 1;
+	int r = kw_ledger_has_space(pipeline->ledger, forms * TURN_BYTES);
 
 	if (r < 0) {
 		block(pipeline, r);

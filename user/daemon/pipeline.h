@@ -17,6 +17,7 @@ struct kw_pipeline_options {
 	uint64_t segment_bytes;
 	uint64_t segment_age_ns;		 /* 0: whatever its age */
 	const struct kw_archive_policy *archive; /* NULL: closed segments are left alone */
+	enum kw_profile profile;
 	const char *cells;
 	const char *cgroup_root;
 	uint64_t settle_ns;
@@ -54,7 +55,10 @@ struct kw_pipeline {
 	uint64_t first_sequence; /* of this run */
 
 	struct kw_bytes line; /* the line being made */
-	int blocked;	      /* 0, or why the ledger takes no lines now */
+	enum kw_profile profile;
+	struct kw_bytes envelope; /* and that in its CellOS envelope, if the profile has one */
+	uint64_t profile_missing; /* lines at the ledger's end that have none */
+	int blocked;		  /* 0, or why the ledger takes no lines now */
 	uint64_t blocked_boot_ns;
 	uint64_t next_poll_boot_ns;
 
@@ -117,6 +121,19 @@ int kw_pipeline_segments_open(struct kw_pipeline *pipeline,
 void kw_pipeline_segments(struct kw_pipeline *pipeline);
 /* Whether the segment that is written ought to be closed; a checkpoint is to be its last line. */
 bool kw_pipeline_segment_is_due(struct kw_pipeline *pipeline);
+
+/* ---- pipeline_profile.c ---- */
+
+/* The ledger and attest are open: sees to it that the lines to come can have the profile's form. Logs why
+ * not. 0 or -errno. */
+int kw_pipeline_profile_open(struct kw_pipeline *pipeline,
+			     const struct kw_pipeline_options *options,
+			     const struct kw_ledger_found *found) kw_must_check;
+/* Declares the lines that have no envelope though the profile wants one. 0 or -errno. */
+int kw_pipeline_profile_declare(struct kw_pipeline *pipeline) kw_must_check;
+/* Appends the line that was made, whose sequence is sequence, in the form or forms of the profile: all of it or
+ * nothing. 0 or -errno. */
+int kw_pipeline_append(struct kw_pipeline *pipeline, uint64_t sequence) kw_must_check;
 
 /* ---- pipeline_key.c ---- */
 

@@ -77,8 +77,7 @@ static int emit(struct kw_pipeline *pipeline)
 	r = kw_attest_checkpoint(pipeline->attest, &checkpoint, &pipeline->line);
 
 	if (r == 0)
-		r = kw_ledger_append(pipeline->ledger, sequence, pipeline->line.data,
-				     pipeline->line.length);
+		r = kw_pipeline_append(pipeline, sequence);
 	if (r < 0)
 		return r;
 	kw_attest_commit(pipeline->attest);

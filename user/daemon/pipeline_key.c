@@ -11,8 +11,7 @@ int kw_pipeline_rotate(struct kw_pipeline *pipeline, const struct kw_key *next,
 	int r = kw_attest_rotate(pipeline->attest, next, reason, &pipeline->line);
 
 	if (r == 0)
-		r = kw_ledger_append(pipeline->ledger, sequence, pipeline->line.data,
-				     pipeline->line.length);
+		r = kw_pipeline_append(pipeline, sequence);
 	if (r == 0)
 		kw_attest_commit(pipeline->attest);
 	return r;

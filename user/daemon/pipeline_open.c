@@ -210,11 +210,15 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	if (r == 0)
 		r = open_attest(pipeline, options, &found, &rebuilt);
 	if (r == 0)
+		r = kw_pipeline_profile_open(pipeline, options, &found);
+	if (r == 0)
 		r = open_reconcile(pipeline, options);
 	if (r == 0 && found.has_last)
 		r = kw_pipeline_resume(pipeline, strcmp(found.last_boot_id, options->boot_id) == 0);
 	if (r == 0)
 		r = declare_start(pipeline, options, &found);
+	if (r == 0)
+		r = kw_pipeline_profile_declare(pipeline);
 	if (r == 0)
 		r = kw_pipeline_segments_open(pipeline, options);
 	if (r == 0 && rebuilt)
@@ -237,4 +241,5 @@ void kw_pipeline_close(struct kw_pipeline *pipeline)
 	kw_ledger_free(pipeline->ledger);
 	kw_tally_free(pipeline->tally);
 	kw_bytes_done(&pipeline->line);
+	kw_bytes_done(&pipeline->envelope);
 }

@@ -31,6 +31,7 @@ enum value_type {
 	TYPE_GROUP,
 	TYPE_MODE,
 	TYPE_SYSCALL_FILTER,
+	TYPE_PROFILE,
 	TYPE_GLOBS,
 	TYPE_UNITS,
 };
@@ -84,6 +85,7 @@ static const struct setting settings_table[] = {
 	{ "ledger", "retain-bytes", TYPE_BYTES, AT(archive.retain_bytes), "0", 0, 1ULL << 60 },
 	{ "ledger", "retain-age", TYPE_AGE, AT(archive.retain_age_ns), "0", 0, AGE_MAX_SEC },
 	{ "ledger", "retain-force", TYPE_BOOL, AT(archive.force), "no", 0, 0 },
+	{ "ledger", "profile", TYPE_PROFILE, AT(profile), "dsse", 0, 0 },
 	{ "ledger", "compress", TYPE_BOOL, AT(archive.compress), "yes", 0, 0 },
 	{ "ledger", "index", TYPE_BOOL, AT(archive.index), "yes", 0, 0 },
 };
@@ -143,23 +145,6 @@ static int set_tier(enum kw_tier *target, const char *value)
 	for (int i = 0; i < KW_TIER_COUNT_; i++) {
 		if (strcmp(value, kw_tier_name((enum kw_tier)i)) == 0) {
 			*target = (enum kw_tier)i;
-			return 0;
-		}
-	}
-	return -EINVAL;
-}
-
-static const char *const syscall_filters[KW_SYSCALL_FILTER_COUNT_] = {
-	[KW_SYSCALL_FILTER_REFUSE] = "refuse",
-	[KW_SYSCALL_FILTER_KILL] = "kill",
-	[KW_SYSCALL_FILTER_OFF] = "off",
-};
-
-static int set_syscall_filter(enum kw_syscall_filter *target, const char *value)
-{
-	for (int i = 0; i < KW_SYSCALL_FILTER_COUNT_; i++) {
-		if (strcmp(value, syscall_filters[i]) == 0) {
-			*target = (enum kw_syscall_filter)i;
 			return 0;
 		}
 	}
@@ -235,7 +220,9 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 	case TYPE_MODE:
 		return kw_setting_parse_mode(value, (mode_t)setting->maximum, target);
 	case TYPE_SYSCALL_FILTER:
-		return set_syscall_filter(target, value);
+		return kw_setting_parse_syscall_filter(value, target);
+	case TYPE_PROFILE:
+		return kw_profile_parse(value, target);
 	default:
 		kw_unreachable();
 	}
@@ -424,7 +411,11 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 		printf("%04o\n", *(const mode_t *)source);
 		return;
 	case TYPE_SYSCALL_FILTER:
-		printf("%s\n", syscall_filters[*(const enum kw_syscall_filter *)source]);
+		printf("%s\n",
+		       kw_setting_syscall_filter_name(*(const enum kw_syscall_filter *)source));
+		return;
+	case TYPE_PROFILE:
+		printf("%s\n", kw_profile_name(*(const enum kw_profile *)source));
 		return;
 	default:
 		kw_unreachable();
@@ -460,6 +451,8 @@ static bool is_same(const struct setting *setting, const void *a, const void *b)
 		return memcmp(a, b, sizeof(uint64_t)) == 0;
 	case TYPE_BOOL:
 		return *(const bool *)a == *(const bool *)b;
+	case TYPE_PROFILE:
+		return memcmp(a, b, sizeof(enum kw_profile)) == 0;
 	case TYPE_SYSCALL_FILTER:
 		return memcmp(a, b, sizeof(enum kw_syscall_filter)) == 0;
 	case TYPE_USER:

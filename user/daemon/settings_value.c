@@ -60,3 +60,25 @@ int kw_setting_parse_mode(const char *value, mode_t maximum, mode_t *ret_mode)
 	*ret_mode = mode;
 	return 0;
 }
+
+static const char *const syscall_filters[KW_SYSCALL_FILTER_COUNT_] = {
+	[KW_SYSCALL_FILTER_REFUSE] = "refuse",
+	[KW_SYSCALL_FILTER_KILL] = "kill",
+	[KW_SYSCALL_FILTER_OFF] = "off",
+};
+
+int kw_setting_parse_syscall_filter(const char *value, enum kw_syscall_filter *ret_filter)
+{
+	for (int i = 0; i < KW_SYSCALL_FILTER_COUNT_; i++) {
+		if (strcmp(value, syscall_filters[i]) == 0) {
+			*ret_filter = (enum kw_syscall_filter)i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
+
+const char *kw_setting_syscall_filter_name(enum kw_syscall_filter filter)
+{
+	return syscall_filters[filter];
+}

@@ -81,6 +81,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.segment_bytes = settings->segment_bytes,
 		.segment_age_ns = settings->segment_age_ns,
 		.archive = &settings->archive,
+		.profile = settings->profile,
 		.cells = settings->cells,
 		.cgroup_root = settings->cgroup_root,
 		.settle_ns = settings->settle_ns,

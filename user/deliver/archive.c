@@ -44,15 +44,14 @@ struct kw_archive {
 	int error;
 };
 
-static int compress_all(struct kw_archive *archive, uint64_t current)
+static int compress_in(struct kw_archive *archive, int directory, uint64_t current)
 {
 	uint64_t segment = 0;
 	int r = 0;
 
 	while (r == 0 && archive->policy.compress &&
-	       kw_segments_plain_above(archive->directory, segment, &segment) == 0 &&
-	       segment < current)
-		r = kw_pack_segment(archive->directory, segment, &archive->stop);
+	       kw_segments_plain_above(directory, segment, &segment) == 0 && segment < current)
+		r = kw_pack_segment(directory, segment, &archive->stop);
 	return r == -ECANCELED ? 0 : r;
 }
 
@@ -67,6 +66,16 @@ static int index_all(struct kw_archive *archive, uint64_t current)
 		r = kw_index_make_closed(archive->directory, &archive->indexed, current,
 					 &archive->stop, &made);
 	return r == -ECANCELED || r == -ENODATA ? 0 : r;
+}
+
+static int compress_all(struct kw_archive *archive, uint64_t current)
+{
+	cleanup_close int beside = kw_segments_open_beside(archive->directory);
+	int r = compress_in(archive, archive->directory, current);
+
+	if (r < 0 || beside == -ENOENT)
+		return r;
+	return beside < 0 ? beside : compress_in(archive, beside, current);
 }
 
 /* One look, the mutex held at entry and at return. */

@@ -12,6 +12,8 @@
 
 #include <kwitness/limits.h>
 
+#include "user/base/cellos.h"
+
 /* A usual step: some dozens of lines. */
 #define STEP (64U * 1024U)
 
@@ -112,6 +114,12 @@ int kw_backward_next(struct kw_backward *backward, struct kw_backward_unit *ret_
 	unit.start = start;
 	unit.length = (size_t)(text_end - start);
 	backward->end = start;
+	if (unit.whole && unit.text) {
+		const char *line = unit.text;
+
+		kw_cellos_strip(&unit.text, &unit.length);
+		unit.enveloped = unit.text != line;
+	}
 	*ret_unit = unit;
 	return 1;
 }

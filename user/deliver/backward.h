@@ -13,12 +13,13 @@ struct kw_backward {
 	off_t base;
 };
 
-/* What lies between two newlines, or behind the last one. */
+/* What lies between two newlines, or behind the last one; of a line in a CellOS envelope, what stands in it. */
 struct kw_backward_unit {
 	const char *text; /* without the newline; NULL: longer than KW_LINE_MAX; borrowed */
 	size_t length;
 	off_t start;
-	bool whole; /* it ends in a newline */
+	bool whole;	/* it ends in a newline */
+	bool enveloped; /* text stood in a CellOS envelope */
 };
 
 int kw_backward_init(struct kw_backward *backward, int fd, off_t end);

@@ -15,6 +15,7 @@
 
 #include <kwitness/limits.h>
 
+#include "user/base/cellos.h"
 #include "user/deliver/backward.h"
 #include "user/deliver/deliver.h"
 #include "user/deliver/line.h"
@@ -329,6 +330,7 @@ static int next_in_segment(struct kw_cursor *cursor, const char **ret_line, size
 			}
 			*ret_line = start;
 			*ret_length = (size_t)(newline - start);
+			kw_cellos_strip(ret_line, ret_length);
 			return 1;
 		}
 		if (left == BUFFER_BYTES) {

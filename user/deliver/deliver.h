@@ -24,6 +24,7 @@ struct kw_ledger_found {
 	uint64_t torn_bytes;
 	char torn_name[64];    /* file below torn/ */
 	bool has_last;	       /* the ledger was not empty */
+	bool enveloped;	       /* its last line stands in a CellOS envelope */
 	uint64_t last_real_ns; /* `recordedtime` of the last line */
 	char last_boot_id[40]; /* of the last start gap, when found */
 	bool stopped; /* the last line is a stop gap or its checkpoint: nothing was cut off */
@@ -49,6 +50,22 @@ KW_DEFINE_CLEANUP(struct kw_ledger *, kw_ledger_free)
 int kw_ledger_has_space(struct kw_ledger *ledger, size_t length) kw_must_check;
 /* Appends one line (newline included) whose sequence is sequence. All or nothing. 0 or -errno. */
 int kw_ledger_append(struct kw_ledger *ledger, uint64_t sequence, const void *line, size_t length)
+	kw_must_check;
+/* First sequence of the oldest segment that is still there; 0: none, or it cannot be told. */
+uint64_t kw_ledger_first(const struct kw_ledger *ledger);
+/* Opens the second output: "cellos" below the ledger's directory (beside.c), which from now on gets each line's
+ * envelope, all or nothing together with the line. What it has that the ledger does not is set aside there.
+ * *ret_sequence: of its last line; those behind it are missing until kw_ledger_append_beside() brings them, and
+ * when that is not wanted the segment must be closed. Before the first append. 0; -EBADMSG: it is not this
+ * ledger's; -errno. */
+int kw_ledger_open_beside(struct kw_ledger *ledger, uint64_t *ret_sequence) kw_must_check;
+/* The envelope of a line that the ledger has already and that is the next one there; the first one is that of
+ * kw_ledger_first(). 0 or -errno. */
+int kw_ledger_append_beside(struct kw_ledger *ledger, uint64_t sequence, const void *envelope,
+			    size_t length) kw_must_check;
+/* As kw_ledger_append(), with the line's envelope, newline included: both are appended, or none. */
+int kw_ledger_append_both(struct kw_ledger *ledger, uint64_t sequence, const void *line,
+			  size_t length, const void *envelope, size_t envelope_length)
 	kw_must_check;
 /* Whether an event of this id stands in the tail of the ledger (last 1,024 lines before this start
  * and everything since is not kept): the same record read twice after a crash. */
@@ -96,7 +113,7 @@ int kw_cursor_open_tail(const char *path, uint64_t lines, struct kw_cursor **ret
 	kw_must_check;
 void kw_cursor_free(struct kw_cursor *cursor);
 KW_DEFINE_CLEANUP(struct kw_cursor *, kw_cursor_free)
-/* Next whole line, without its newline; *ret_line is borrowed until the next call. 1: a line,
+/* Next whole line, without its newline, out of its CellOS envelope if it has one; *ret_line is borrowed until the next call. 1: a line,
  * 0: none yet, -EMSGSIZE: a line longer than KW_LINE_MAX was stepped over, or -errno. */
 int kw_cursor_next(struct kw_cursor *cursor, const char **ret_line, size_t *ret_length)
 	kw_must_check;

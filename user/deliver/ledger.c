@@ -14,6 +14,7 @@
 #include <time.h>
 
 #include "user/base/file.h"
+#include "user/deliver/beside.h"
 #include "user/deliver/lines.h"
 #include "user/deliver/recover.h"
 #include "user/deliver/segments.h"
@@ -40,6 +41,7 @@ struct kw_ledger {
 	uint64_t space_until_ns;
 	struct kw_recovered recovered;
 	struct kw_sync *sync;
+	struct kw_beside *beside; /* NULL: lines go into the ledger alone */
 };
 
 static uint64_t monotonic_ns(void)
@@ -104,6 +106,7 @@ void kw_ledger_free(struct kw_ledger *ledger)
 	if (ledger->sync && ledger->fd >= 0)
 		kw_sync_request(ledger->sync, ledger->fd, ledger->sequence);
 	kw_sync_free(ledger->sync);
+	kw_beside_free(ledger->beside);
 	kw_recover_done(&ledger->recovered);
 	if (ledger->fd >= 0)
 		(void)close(ledger->fd);
@@ -198,29 +201,94 @@ static int write_at_end(struct kw_ledger *ledger, const char *line, size_t lengt
 	return 0;
 }
 
-int kw_ledger_append(struct kw_ledger *ledger, uint64_t sequence, const void *line, size_t length)
+/* What goes into the ledger, and its envelope for the file beside; length 0: none. */
+struct pieces {
+	const char *line;
+	size_t length;
+	const char *envelope;
+	size_t envelope_length;
+};
+
+static int write_pieces(struct kw_ledger *ledger, uint64_t sequence, const struct pieces *pieces)
 {
-	const char *text = line;
+	int r = 0;
+
+	if (ledger->beside)
+		r = kw_beside_append(ledger->beside, ledger->segment, sequence, pieces->envelope,
+				     pieces->envelope_length);
+	if (r < 0)
+		return r;
+	r = write_at_end(ledger, pieces->line, pieces->length);
+	if (r < 0 && ledger->beside)
+		kw_beside_undo(ledger->beside);
+	return r;
+}
+
+static int append(struct kw_ledger *ledger, uint64_t sequence, const struct pieces *pieces)
+{
 	int r;
 
 	/* The caller's mistake, not the disk's: a chain with a hole must not be written. */
-	if (sequence != ledger->sequence + 1 || length == 0 || text[length - 1] != '\n')
+	if (sequence != ledger->sequence + 1 || pieces->length == 0 ||
+	    pieces->line[pieces->length - 1] != '\n' ||
+	    (pieces->envelope_length > 0) != (ledger->beside != NULL))
 		return -EINVAL;
 	r = make_clean(ledger);
 	if (r == 0)
 		r = roll_over(ledger, sequence);
 	if (r < 0)
 		return r;
-	r = write_at_end(ledger, text, length);
+	r = write_pieces(ledger, sequence, pieces);
 	if (r < 0) {
 		ledger->space_until_ns = 0;
 		(void)make_clean(ledger); /* else it is tried again before the next write */
 		return r;
 	}
-	ledger->offset += (off_t)length;
+	ledger->offset += (off_t)pieces->length;
 	ledger->sequence = sequence;
-	ledger->space -= ledger->space < length ? ledger->space : length;
+	ledger->space -= ledger->space < pieces->length ? ledger->space : pieces->length;
 	return 0;
+}
+
+int kw_ledger_append(struct kw_ledger *ledger, uint64_t sequence, const void *line, size_t length)
+{
+	return append(ledger, sequence, &(struct pieces){ .line = line, .length = length });
+}
+
+int kw_ledger_append_both(struct kw_ledger *ledger, uint64_t sequence, const void *line,
+			  size_t length, const void *envelope, size_t envelope_length)
+{
+	return append(ledger, sequence,
+		      &(struct pieces){ line, length, envelope, envelope_length });
+}
+
+uint64_t kw_ledger_first(const struct kw_ledger *ledger)
+{
+	uint64_t first;
+
+	return kw_segments_above(ledger->directory, 0, &first) < 0 ? 0 : first;
+}
+
+int kw_ledger_open_beside(struct kw_ledger *ledger, uint64_t *ret_sequence)
+{
+	int r = kw_beside_open(ledger->directory, &ledger->recovered.found.head, ledger->sync,
+			       &ledger->beside);
+
+	if (r == 0)
+		*ret_sequence = kw_beside_sequence(ledger->beside);
+	return r;
+}
+
+int kw_ledger_append_beside(struct kw_ledger *ledger, uint64_t sequence, const void *envelope,
+			    size_t length)
+{
+	uint64_t last = kw_beside_sequence(ledger->beside), segment;
+	int r;
+
+	if (sequence > ledger->sequence || sequence != (last ? last + 1 : kw_ledger_first(ledger)))
+		return -EINVAL;
+	r = kw_segments_at_most(ledger->directory, sequence, &segment);
+	return r < 0 ? r : kw_beside_append(ledger->beside, segment, sequence, envelope, length);
 }
 
 static int compare_ids(const void *left, const void *right)

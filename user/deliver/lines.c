@@ -11,6 +11,7 @@
 
 #include <kwitness/limits.h>
 
+#include "user/base/cellos.h"
 #include "user/deliver/deliver.h"
 #include "user/deliver/line.h"
 #include "user/deliver/segments.h"
@@ -31,7 +32,12 @@ static int hand_out(struct reading *reading, kw_lines_fn callback, void *context
 	int r = 0;
 
 	while (r == 0 && (newline = memchr(at, '\n', (size_t)(end - at)))) {
-		r = callback(context, reading->in_long_line ? NULL : at, (size_t)(newline - at));
+		const char *line = reading->in_long_line ? NULL : at;
+		size_t length = (size_t)(newline - at);
+
+		if (line)
+			kw_cellos_strip(&line, &length);
+		r = callback(context, line, length);
 		reading->in_long_line = false;
 		at = newline + 1;
 	}

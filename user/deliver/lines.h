@@ -4,7 +4,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
-/* A whole line without its newline; borrowed. text NULL: longer than KW_LINE_MAX. Anything but 0 ends the
+/* A whole line without its newline, out of its CellOS envelope if it has one; borrowed. text NULL: longer than KW_LINE_MAX. Anything but 0 ends the
  * reading. */
 typedef int (*kw_lines_fn)(void *context, const char *text, size_t length);
 

@@ -46,7 +46,7 @@ void kw_recover_done(struct kw_recovered *recovered)
 
 /* Finds the last readable line of a segment. *ret_end: behind it; 0 when there is none. */
 static int find_good_end(int fd, off_t size, off_t *ret_end, struct kw_line *ret_line,
-			 struct kw_chain_head *ret_head)
+			 struct kw_ledger_found *found)
 {
 	cleanup(kw_backward_done) struct kw_backward backward = { 0 };
 	unsigned int bad = 0;
@@ -66,8 +66,9 @@ static int find_good_end(int fd, off_t size, off_t *ret_end, struct kw_line *ret
 		r = unit.whole && unit.text ? kw_line_facts(unit.text, unit.length, ret_line)
 					    : -EBADMSG;
 		if (r == 0) {
-			ret_head->sequence = ret_line->sequence;
-			(void)crypto_hash_sha256(ret_head->hash, (const unsigned char *)unit.text,
+			found->head.sequence = ret_line->sequence;
+			found->enveloped = unit.enveloped;
+			(void)crypto_hash_sha256(found->head.hash, (const unsigned char *)unit.text,
 						 unit.length);
 			*ret_end = end;
 			return 0;
@@ -122,7 +123,7 @@ static int recover_segment(int directory, uint64_t segment, struct kw_recovered 
 		return fd == -ENOENT ? -EBADMSG : fd;
 	if (fstat(fd, &status) < 0)
 		return -errno;
-	r = find_good_end(fd, status.st_size, &end, &line, &recovered->found.head);
+	r = find_good_end(fd, status.st_size, &end, &line, &recovered->found);
 	if (r == 0 && end > 0 && line.sequence < segment)
 		r = -EBADMSG; /* the name promises another line */
 	if (r == 0 && end < status.st_size)

@@ -39,8 +39,7 @@ static int size_of(int directory, const char *name, uint64_t *total)
 	return 0;
 }
 
-/* Bytes of a segment's files. */
-static int measure(int directory, uint64_t segment, uint64_t *total)
+static int measure_in(int directory, uint64_t segment, uint64_t *total)
 {
 	char name[KW_SEGMENT_NAME_BYTES];
 	int r;
@@ -49,6 +48,17 @@ static int measure(int directory, uint64_t segment, uint64_t *total)
 	r = size_of(directory, name, total);
 	kw_segments_packed_name(segment, name);
 	return r < 0 ? r : size_of(directory, name, total);
+}
+
+/* Bytes of a segment's files, its envelopes beside it too. */
+static int measure(int directory, uint64_t segment, uint64_t *total)
+{
+	cleanup_close int beside = kw_segments_open_beside(directory);
+	int r = measure_in(directory, segment, total);
+
+	if (r < 0 || beside == -ENOENT)
+		return r;
+	return beside < 0 ? beside : measure_in(beside, segment, total);
 }
 
 static int measure_all(int directory, uint64_t *ret_total)
@@ -109,7 +119,7 @@ static int grow_tree(int directory, struct kw_archive_removal *removal)
 	return r == 0 && removal->tree.tree.size != removal->last ? -EBADMSG : r;
 }
 
-static int unlink_segment(int directory, uint64_t segment)
+static int unlink_in(int directory, uint64_t segment)
 {
 	char name[KW_SEGMENT_NAME_BYTES];
 	int r = kw_index_remove(directory, segment);
@@ -124,6 +134,15 @@ static int unlink_segment(int directory, uint64_t segment)
 	if (unlinkat(directory, name, 0) < 0 && errno != ENOENT)
 		return -errno;
 	return fsync(directory) < 0 ? -errno : 0;
+}
+
+/* The envelopes go first: as long as the segment is there it can be done once more. */
+static int unlink_segment(int directory, uint64_t segment)
+{
+	cleanup_close int beside = kw_segments_open_beside(directory);
+	int r = beside < 0 ? beside : unlink_in(beside, segment);
+
+	return r < 0 && r != -ENOENT ? r : unlink_in(directory, segment);
 }
 
 int kw_archive_propose(int directory, const struct kw_archive_policy *policy, uint64_t current,

@@ -142,3 +142,10 @@ int kw_segments_open_any(int directory, uint64_t first, bool *ret_packed)
 	*ret_packed = fd >= 0;
 	return fd;
 }
+
+int kw_segments_open_beside(int directory)
+{
+	int fd = openat(directory, KW_BESIDE, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+
+	return fd < 0 ? -errno : fd;
+}

@@ -25,3 +25,8 @@ int kw_segments_open(int directory, uint64_t first, int flags);
 /* Opens one for reading as it is, not compressed if it is there both ways: then the compressing has not
  * come to its end. Returns an fd or -errno. */
 int kw_segments_open_any(int directory, uint64_t first, bool *ret_packed);
+
+/* Below the ledger's directory: its lines once more, in CellOS envelopes (beside.h). */
+#define KW_BESIDE "cellos"
+/* Opens it, no link followed. Returns an fd, -ENOENT when there is none, or -errno. */
+int kw_segments_open_beside(int directory);

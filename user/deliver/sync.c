@@ -17,6 +17,9 @@
 #include "user/base/file.h"
 #include "user/base/thread.h"
 
+/* Segments that are closed at one time: the ledger's and the one beside it. */
+#define RETIRED_MAX 2
+
 /* A head that is to be kept once the lines up to its sequence are durable. */
 struct head {
 	char *text; /* owned; NULL: none */
@@ -36,8 +39,10 @@ struct kw_sync {
 	bool busy;
 	struct head wanted_head;
 	uint64_t kept_head;
-	int fd;	     /* -1: none; borrowed */
-	int retired; /* -1: none; owned */
+	int fd;			  /* -1: none; borrowed */
+	int beside;		  /* synced before fd; -1: none; borrowed */
+	int retired[RETIRED_MAX]; /* owned */
+	size_t retired_count;
 	uint64_t sequence;
 	uint64_t durable;
 	int error;
@@ -65,22 +70,23 @@ static void keep_head(struct kw_sync *sync)
 static void carry_out(struct kw_sync *sync)
 {
 	uint64_t sequence = sync->sequence;
-	int retired = sync->retired;
-	int fd = sync->fd;
-	int error = 0;
+	size_t count = sync->retired_count;
+	int fds[RETIRED_MAX + 2], error = 0;
 
 	sync->wanted = false;
 	sync->busy = true;
-	sync->retired = -1;
+	memcpy(fds, sync->retired, sizeof(sync->retired));
+	fds[count] = sync->beside;
+	fds[count + 1] = sync->fd;
+	sync->retired_count = 0;
 	(void)pthread_cond_signal(&sync->taken);
 	(void)pthread_mutex_unlock(&sync->mutex);
-	if (retired >= 0) {
-		if (fdatasync(retired) < 0)
+	for (size_t i = 0; i < count + 2; i++) {
+		if (fds[i] >= 0 && fdatasync(fds[i]) < 0)
 			error = -errno;
-		(void)close(retired);
+		if (i < count)
+			(void)close(fds[i]);
 	}
-	if (fd >= 0 && fdatasync(fd) < 0)
-		error = -errno;
 	(void)pthread_mutex_lock(&sync->mutex);
 	sync->error = error;
 	sync->failed_once = sync->failed_once || error < 0;
@@ -118,7 +124,7 @@ int kw_sync_start(uint64_t durable, struct kw_sync **ret_sync)
 	if (!sync)
 		return -ENOMEM;
 	sync->fd = -1;
-	sync->retired = -1;
+	sync->beside = -1;
 	sync->durable = durable;
 	sync->sequence = durable;
 	/* Static initialisers' values: no such call can fail on Linux. */
@@ -169,15 +175,25 @@ void kw_sync_request(struct kw_sync *sync, int fd, uint64_t sequence)
 void kw_sync_retire(struct kw_sync *sync, int fd)
 {
 	(void)pthread_mutex_lock(&sync->mutex);
-	/* Two segments filled within one fdatasync: then, and only then, the caller waits. Closing the
+	/* More segments filled within one fdatasync: then, and only then, the caller waits. Closing the
 	 * earlier one here instead would take it away under the thread, which may be at it. */
-	while (sync->retired >= 0)
+	while (sync->retired_count == RETIRED_MAX)
 		(void)pthread_cond_wait(&sync->taken, &sync->mutex);
-	sync->retired = fd;
+	sync->retired[sync->retired_count++] = fd;
+	/* It is synced as a retired one, and closed by the thread. */
 	if (sync->fd == fd)
-		sync->fd = -1; /* it is synced as the retired one, and closed by the thread */
+		sync->fd = -1;
+	if (sync->beside == fd)
+		sync->beside = -1;
 	sync->wanted = true;
 	(void)pthread_cond_signal(&sync->wake);
+	(void)pthread_mutex_unlock(&sync->mutex);
+}
+
+void kw_sync_beside(struct kw_sync *sync, int fd)
+{
+	(void)pthread_mutex_lock(&sync->mutex);
+	sync->beside = fd;
 	(void)pthread_mutex_unlock(&sync->mutex);
 }
 

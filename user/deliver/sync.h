@@ -16,6 +16,9 @@ void kw_sync_free(struct kw_sync *sync);
 void kw_sync_request(struct kw_sync *sync, int fd, uint64_t sequence);
 /* fd is written no more: it is synced before anything that is requested later, then closed. */
 void kw_sync_retire(struct kw_sync *sync, int fd);
+/* fd is written before what is requested later, and synced before it: what is durable is so in both. Borrowed
+ * as the other is. */
+void kw_sync_beside(struct kw_sync *sync, int fd);
 uint64_t kw_sync_durable(struct kw_sync *sync);
 /* 0, or why the last fdatasync failed: what was written before it may be lost with the power. */
 int kw_sync_error(struct kw_sync *sync);

@@ -36,10 +36,12 @@ KW_DEFINE_CLEANUP(struct kw_batch *, kw_batch_free)
 
 static void check(const struct kw_batch *batch, struct kw_checked *line, struct kw_bytes *scratch)
 {
+	kw_profile_open(line);
 	line->parsed = kw_line_parse(line->text, line->length, &line->line, &line->reason);
 	if (line->parsed == 0)
 		line->verified = kw_line_verify(&line->line, batch->keyring, true, scratch,
 						&line->signer, &line->fault, &line->reason);
+	kw_profile_check(line, batch->keyring);
 	(void)crypto_hash_sha256(line->hash, (const unsigned char *)line->text, line->length);
 	kw_tree_leaf(kw_note_hash, line->text, line->length, line->leaf);
 }

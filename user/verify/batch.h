@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 #pragma once
 /* What can be said of a line without its neighbours, for many lines at once. Private to the room. */
+#include "user/base/cellos.h"
 #include "user/base/tree.h"
 #include "user/verify/signed.h"
 
@@ -15,6 +16,9 @@ struct kw_checked {
 	enum kw_fault fault;
 	const char *reason;
 	uint64_t signer; /* verified is 0: serial of the key that signed */
+	int enveloped; /* text stood in a CellOS envelope: 1; 0: it did not; -EBADMSG: not in its form */
+	bool sealed; /* enveloped is 1: the envelope is signed by the key signer as well */
+	struct kw_cellos_envelope envelope;
 	struct kw_line line;
 	unsigned char hash[32]; /* of the text: what the next line's prevhash is */
 	unsigned char leaf[KW_TREE_HASH_BYTES];
@@ -32,3 +36,10 @@ bool kw_batch_add(struct kw_batch *batch, const char *text, size_t length);
 /* Checks all lines added; returns them, in their order. */
 const struct kw_checked *kw_batch_check(struct kw_batch *batch, size_t *ret_count);
 void kw_batch_clear(struct kw_batch *batch);
+
+/* ---- profile.c: what is done for the batch ---- */
+
+/* Takes an envelope off, when there is one: text and length are the line's in it then. */
+void kw_profile_open(struct kw_checked *line);
+/* The line in it was checked: checks the envelope. */
+void kw_profile_check(struct kw_checked *line, const struct kw_keyring *keyring);

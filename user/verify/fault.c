@@ -25,6 +25,7 @@ const char *kw_fault_name(enum kw_fault fault)
 		[KW_FAULT_VALIDITY] = "validity",
 		[KW_FAULT_RETIRED_KEY] = "retired_key",
 		[KW_FAULT_ROTATION] = "rotation",
+		[KW_FAULT_PROFILE] = "profile",
 	};
 
 	return (unsigned int)fault < KW_FAULT_COUNT_ ? names[fault] : NULL;

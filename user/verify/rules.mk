@@ -5,7 +5,7 @@
 LIBDIR         ?= $(PREFIX)/lib
 LIBRARY_SONAME := libkwitness.so.0
 LIBRARY_FILE   := $(LIBRARY_SONAME).0.0
-LIBRARY_BASE   := bytes clock file text tree tree_range
+LIBRARY_BASE   := bytes cellos clock file text tree tree_range
 LIBRARY_OBJ    := $(patsubst %.c,$(B)/pic/%.o,$(call src,verify) $(LIBRARY_BASE:%=user/base/%.c))
 LIBRARIES      := $(B)/$(LIBRARY_FILE) $(B)/libkwitness.a $(B)/libkwitness.pc
 all: $(LIBRARIES)

@@ -279,6 +279,9 @@ static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *c
 		report(verifier, fault, line->sequence, reason);
 	else
 		in_place = follow_number(verifier, line->sequence);
+	/* Whatever the envelope is, the line in it goes on from here. */
+	if (!bad && kw_profile_judge(verifier, checked, signer, &fault, &reason))
+		report(verifier, fault, line->sequence, reason);
 	check_link(verifier, line, in_place);
 	if (bad) {
 		assume_number(verifier, line->sequence);
@@ -423,6 +426,7 @@ int kw_verifier_set_file(struct kw_verifier *verifier, const char *file)
 	if (verifier->start_file.length == 0)
 		kw_bytes_append_string(&verifier->start_file, file);
 	verifier->line_number = 0;
+	verifier->file_begun = false;
 	return kw_bytes_error(&verifier->file);
 }
 
@@ -468,6 +472,7 @@ int kw_verifier_end_of_file(struct kw_verifier *verifier)
 	kw_holes_report(&verifier->holes, report_hole, verifier);
 	kw_bytes_done(&verifier->file); /* the next file may have the same name: "-" */
 	verifier->line_number = 0;
+	verifier->file_begun = false;
 	return 0;
 }
 

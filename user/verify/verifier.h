@@ -22,6 +22,8 @@ struct kw_verifier {
 	bool too_long;
 	crypto_hash_sha256_state long_hash; /* of a line that is too long to keep */
 	uint64_t line_number;
+	bool file_begun;     /* a well-formed line of this file was read */
+	bool file_enveloped; /* and it stood in a CellOS envelope: so must all of this file */
 
 	bool started; /* a line was read */
 	bool assumed; /* the highest number is that of a bad line: taken for granted only */
@@ -47,3 +49,9 @@ void kw_verifier_report_at(struct kw_verifier *verifier, enum kw_fault fault, ui
 void kw_verifier_show(const struct kw_verifier *verifier, const struct kw_checked *checked);
 /* What follows is of this file. 0 or -ENOMEM. */
 int kw_verifier_set_file(struct kw_verifier *verifier, const char *file);
+
+/* ---- profile.c ---- */
+
+/* The line is a good one by itself, of the key signer: whether its envelope, or that it has none, is a fault. */
+bool kw_profile_judge(struct kw_verifier *verifier, const struct kw_checked *line, uint64_t signer,
+		      enum kw_fault *ret_fault, const char **ret_reason);
