@@ -26,7 +26,7 @@ say    = $(if $(V),,@printf '  %-8s%s\n' '$(1)' '$(2)')
 PACKAGES_BUILD := gcc make pkg-config clang llvm bpftool libbpf-dev libelf-dev zlib1g-dev libzstd-dev libjansson-dev \
 	libsodium-dev libgcrypt20-dev libsystemd-dev libcbor-dev libinih-dev libseccomp-dev libcap-ng-dev libmicrohttpd-dev uthash-dev
 PACKAGES_TEST := util-linux procps zstd libcmocka-dev g++ libclang-rt-14-dev qemu-system-x86 qemu-system-common busybox-static jq openssl \
-	nodejs valgrind xz-utils curl
+	nodejs valgrind xz-utils curl dmsetup e2fsprogs
 PACKAGES_LINT := clang-format clang-tidy cppcheck shellcheck codespell mandoc
 PACKAGES_BENCH := libbpf-tools coreutils
 PACKAGES ?= $(PACKAGES_BUILD) $(PACKAGES_TEST) $(PACKAGES_LINT)

@@ -60,11 +60,12 @@ static void files_are_strict(void **state)
 
 static void what_becomes_of_segments(void **state)
 {
-	static const char *const bad[] = {
-		"retain-age = 1x",    "retain-age = ",	  "retain-age = d", "retain-age = -1",
-		"segment-age = 200y", "compress = maybe", "compress = ",    "segment-bytes = 65535",
-		"profile = ",	      "profile = DSSE"
-	};
+	static const char *const bad[] = { "retain-age = 1x",	     "retain-age = ",
+					   "retain-age = d",	     "retain-age = -1",
+					   "durability = sometimes", "segment-age = 200y",
+					   "compress = maybe",	     "compress = ",
+					   "segment-bytes = 65535",  "profile = ",
+					   "profile = DSSE" };
 	cleanup(kw_settings_done) struct kw_settings settings = { .ledger = NULL };
 	char text[128];
 
@@ -123,6 +124,13 @@ static void only_what_is_live_is_taken_over(void **state)
 	kw_settings_take_live(&settings, &fresh, see, &changes);
 	assert_int_equal(changes.live, 1);
 	assert_int_equal(settings.poll_interval_ns, 100 * KW_NSEC_PER_MSEC);
+
+	assert_int_equal(kw_settings_set(&fresh, "ledger", "durability", "always"), 0);
+	kw_settings_take_live(&settings, &fresh, see, &changes);
+	assert_int_equal(changes.live, 2);
+	assert_string_equal(changes.last, "durability");
+	assert_int_equal(settings.durability, KW_DURABILITY_ALWAYS);
+	assert_int_equal(settings.segment_bytes, fresh.segment_bytes); /* its neighbour */
 
 	assert_int_equal(kw_settings_set(&fresh, "daemon", "ledger", "/elsewhere"), 0);
 	kw_settings_take_live(&settings, &fresh, see, &changes);

@@ -34,6 +34,7 @@ struct kw_settings {
 	char *killers; /* units or cgroups of memory managers, separated by blanks */
 	uint64_t settle_ns;
 	uint64_t silence_ns;
+	enum kw_durability durability;
 	uint64_t segment_bytes;
 	uint64_t segment_age_ns; /* 0: whatever its age */
 	struct kw_archive_policy archive;
@@ -52,6 +53,13 @@ struct kw_settings {
 };
 
 /* ---- settings_value.c ---- */
+
+/* Words of a setting by the number they stand for, NULL at the end. */
+extern const char *const kw_setting_syscall_filters[KW_SYSCALL_FILTER_COUNT_ + 1];
+extern const char *const kw_setting_durabilities[KW_DURABILITY_COUNT_ + 1];
+/* ret_number: which of words it is; an enum of GCC's is an unsigned int. 0 or -EINVAL. */
+int kw_setting_parse_word(const char *const words[], const char *value, unsigned int *ret_number)
+	kw_must_check;
 
 /* "yes", "no", as systemd has them. 0 or -EINVAL. */
 int kw_setting_parse_bool(const char *value, bool *ret_value) kw_must_check;

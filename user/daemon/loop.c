@@ -119,7 +119,7 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 	kw_rekey_turn(daemon);
 	kw_pipeline_checkpoint(&daemon->pipeline);
 	kw_pipeline_segments(&daemon->pipeline);
-	kw_ledger_request_sync(daemon->pipeline.ledger);
+	kw_pipeline_sync(&daemon->pipeline);
 	kw_http_turn(daemon);
 	return 0;
 }
@@ -329,7 +329,7 @@ int kw_loop_run(struct kw_daemon *daemon)
 	/* The ring of programs that were replaced at this start wakes nobody any more. */
 	if (consume_backlog(daemon) < 0 && daemon->pipeline.blocked == 0)
 		return KW_EXIT_FAIL;
-	kw_ledger_request_sync(daemon->pipeline.ledger);
+	kw_pipeline_sync(&daemon->pipeline);
 	(void)sd_notify(0, "READY=1\nSTATUS=Recording.");
 	kw_log(LOG_INFO, "ready in tier %s, ledger \"%s\"",
 	       kw_tier_name(kw_hooks_tier(daemon->hooks)), daemon->settings->ledger);

@@ -31,10 +31,7 @@ int kw_pipeline_observe(void *context, const struct kw_observation *observation)
 	r = kw_reconcile_observe(pipeline->reconcile, &attributed); /* → kw_pipeline_finding() */
 	if (r < 0)
 		return r;
-	if (observation->kind == KW_OBSERVATION_OOM_KILL ||
-	    observation->kind == KW_OBSERVATION_OOM_END ||
-	    observation->kind == KW_OBSERVATION_USERSPACE_KILL)
-		kw_ledger_request_sync(pipeline->ledger);
+	kw_pipeline_sync_observed(pipeline, observation->kind);
 	return 0;
 }
 
@@ -117,6 +114,7 @@ int kw_pipeline_finding(void *context, const struct kw_finding *finding)
 		return r;
 	}
 	kw_attest_commit(pipeline->attest);
+	kw_pipeline_sync_line(pipeline);
 	count(&pipeline->totals, finding);
 	kw_reconcile_said(pipeline->reconcile, finding, kw_attest_line_id(pipeline->attest));
 	kw_tally_finding(pipeline->tally, finding, kw_clock_real_ns(pipeline->clock));
@@ -245,7 +243,7 @@ void kw_pipeline_due(struct kw_pipeline *pipeline)
 	r = kw_reconcile_due(pipeline->reconcile, kw_clock_boot_ns(pipeline->clock));
 	if (r < 0 && pipeline->blocked == 0)
 		(void)kw_log_error(r, "cannot settle an incident");
-	kw_ledger_request_sync(pipeline->ledger);
+	kw_pipeline_sync(pipeline);
 }
 
 void kw_pipeline_poll(struct kw_pipeline *pipeline)

@@ -12,8 +12,18 @@
 /* Cgroups that are read in one turn. */
 #define KW_PIPELINE_CGROUPS_PER_TURN 64U
 
+/* When the disk is asked to keep lines; whatever it is, a checkpoint, the end of a segment, a removal, a new
+ * key and the end in order ask for themselves. */
+enum kw_durability {
+	KW_DURABILITY_EVIDENCE, /* at once behind an OOM's records, and each second */
+	KW_DURABILITY_ALWAYS,	/* at once behind each line */
+	KW_DURABILITY_RELAXED,	/* not else */
+	KW_DURABILITY_COUNT_
+};
+
 struct kw_pipeline_options {
 	const char *ledger;
+	enum kw_durability durability;
 	uint64_t segment_bytes;
 	uint64_t segment_age_ns;		 /* 0: whatever its age */
 	const struct kw_archive_policy *archive; /* NULL: closed segments are left alone */
@@ -52,7 +62,8 @@ struct kw_pipeline {
 	struct kw_reconcile *reconcile;
 	struct kw_attest *attest;
 	struct kw_ledger *ledger;
-	uint64_t first_sequence; /* of this run */
+	enum kw_durability durability; /* may change at any time */
+	uint64_t first_sequence;       /* of this run */
 
 	struct kw_bytes line; /* the line being made */
 	enum kw_profile profile;
@@ -134,6 +145,15 @@ int kw_pipeline_profile_declare(struct kw_pipeline *pipeline) kw_must_check;
 /* Appends the line that was made, whose sequence is sequence, in the form or forms of the profile: all of it or
  * nothing. 0 or -errno. */
 int kw_pipeline_append(struct kw_pipeline *pipeline, uint64_t sequence) kw_must_check;
+
+/* ---- pipeline_durability.c ---- */
+
+/* Asks for what was appended to be made durable, unless nobody is in a hurry; returns at once. */
+void kw_pipeline_sync(struct kw_pipeline *pipeline);
+/* An observation's lines are in the ledger: evidence is synced at once. */
+void kw_pipeline_sync_observed(struct kw_pipeline *pipeline, enum kw_observation_kind kind);
+/* A line is in the ledger. */
+void kw_pipeline_sync_line(struct kw_pipeline *pipeline);
 
 /* ---- pipeline_key.c ---- */
 

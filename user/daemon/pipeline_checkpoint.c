@@ -81,6 +81,7 @@ static int emit(struct kw_pipeline *pipeline)
 	if (r < 0)
 		return r;
 	kw_attest_commit(pipeline->attest);
+	kw_pipeline_sync_line(pipeline);
 	pipeline->checkpoint_pending = false;
 	pipeline->checkpoint_sequence = sequence;
 	pipeline->checkpoint_boot_ns = kw_clock_boot_ns(pipeline->clock);

@@ -195,6 +195,7 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	*pipeline = (struct kw_pipeline){
 		.clock = options->clock,
 		.ledger_path = options->ledger,
+		.durability = options->durability,
 		.cgroup_root = options->cgroup_root,
 		.status = options->status,
 		.poll_interval_ns = options->poll_interval_ns,

@@ -56,6 +56,7 @@ void kw_reload(struct kw_daemon *daemon)
 	}
 	kw_settings_take_live(daemon->settings, &fresh, on_change, &outcome);
 	daemon->pipeline.poll_interval_ns = daemon->settings->poll_interval_ns;
+	daemon->pipeline.durability = daemon->settings->durability;
 	kw_log(LOG_INFO, "reload: %u settings changed, %u wait for a restart", outcome.live,
 	       outcome.later);
 	(void)sd_notify(0, "READY=1\nSTATUS=Recording.");

@@ -32,6 +32,7 @@ enum value_type {
 	TYPE_MODE,
 	TYPE_SYSCALL_FILTER,
 	TYPE_PROFILE,
+	TYPE_DURABILITY,
 	TYPE_GLOBS,
 	TYPE_UNITS,
 };
@@ -80,6 +81,7 @@ static const struct setting settings_table[] = {
 	  "systemd-oomd.service earlyoom.service oomd.service nohang.service nohang-desktop.service",
 	  0, 0 },
 	{ "key", "epoch-seconds", TYPE_BYTES, AT(epoch_seconds), "0", 0, 366ULL * 86400 },
+	{ "ledger", "durability", TYPE_DURABILITY, AT(durability), "evidence", 0, 0 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 	{ "ledger", "segment-age", TYPE_AGE, AT(segment_age_ns), "1d", 0, AGE_MAX_SEC },
 	{ "ledger", "retain-bytes", TYPE_BYTES, AT(archive.retain_bytes), "0", 0, 1ULL << 60 },
@@ -91,7 +93,8 @@ static const struct setting settings_table[] = {
 };
 
 /* Numbers that may change while the daemon runs; whatever is opened at the start may not. */
-static const char *const live_keys[] = { "poll-interval-ms", "interval-ms", "epoch-seconds" };
+static const char *const live_keys[] = { "poll-interval-ms", "interval-ms", "epoch-seconds",
+					 "durability" };
 
 static int set_path(char **target, const char *value, bool may_be_empty)
 {
@@ -220,9 +223,11 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 	case TYPE_MODE:
 		return kw_setting_parse_mode(value, (mode_t)setting->maximum, target);
 	case TYPE_SYSCALL_FILTER:
-		return kw_setting_parse_syscall_filter(value, target);
+		return kw_setting_parse_word(kw_setting_syscall_filters, value, target);
 	case TYPE_PROFILE:
 		return kw_profile_parse(value, target);
+	case TYPE_DURABILITY:
+		return kw_setting_parse_word(kw_setting_durabilities, value, target);
 	default:
 		kw_unreachable();
 	}
@@ -411,11 +416,13 @@ static void print_one(const struct kw_settings *settings, const struct setting *
 		printf("%04o\n", *(const mode_t *)source);
 		return;
 	case TYPE_SYSCALL_FILTER:
-		printf("%s\n",
-		       kw_setting_syscall_filter_name(*(const enum kw_syscall_filter *)source));
+		printf("%s\n", kw_setting_syscall_filters[*(const unsigned int *)source]);
 		return;
 	case TYPE_PROFILE:
 		printf("%s\n", kw_profile_name(*(const enum kw_profile *)source));
+		return;
+	case TYPE_DURABILITY:
+		printf("%s\n", kw_setting_durabilities[*(const unsigned int *)source]);
 		return;
 	default:
 		kw_unreachable();
@@ -454,7 +461,7 @@ static bool is_same(const struct setting *setting, const void *a, const void *b)
 	case TYPE_PROFILE:
 		return memcmp(a, b, sizeof(enum kw_profile)) == 0;
 	case TYPE_SYSCALL_FILTER:
-		return memcmp(a, b, sizeof(enum kw_syscall_filter)) == 0;
+	case TYPE_DURABILITY:
 	case TYPE_USER:
 	case TYPE_GROUP:
 	case TYPE_MODE:
@@ -484,7 +491,9 @@ void kw_settings_take_live(struct kw_settings *settings, const struct kw_setting
 		if (is_same(setting, target, source))
 			continue;
 		if (is_live(setting))
-			memcpy(target, source, sizeof(uint64_t));
+			memcpy(target, source,
+			       setting->type == TYPE_DURABILITY ? sizeof(enum kw_durability)
+								: sizeof(uint64_t));
 		callback(context, setting->section, setting->key, is_live(setting));
 	}
 }

@@ -1,10 +1,34 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
-/* Values that administrators know from systemd and chmod(1): yes and no, ages with a unit, modes. */
+/* Values that administrators know from systemd and chmod(1): yes and no, ages with a unit, modes;
+ * and words of which one is chosen. */
 #include <errno.h>
 #include <string.h>
 
 #include "user/base/text.h"
 #include "user/daemon/daemon.h"
+
+const char *const kw_setting_syscall_filters[KW_SYSCALL_FILTER_COUNT_ + 1] = {
+	[KW_SYSCALL_FILTER_REFUSE] = "refuse",
+	[KW_SYSCALL_FILTER_KILL] = "kill",
+	[KW_SYSCALL_FILTER_OFF] = "off",
+};
+
+const char *const kw_setting_durabilities[KW_DURABILITY_COUNT_ + 1] = {
+	[KW_DURABILITY_EVIDENCE] = "evidence",
+	[KW_DURABILITY_ALWAYS] = "always",
+	[KW_DURABILITY_RELAXED] = "relaxed",
+};
+
+int kw_setting_parse_word(const char *const words[], const char *value, unsigned int *ret_number)
+{
+	for (unsigned int i = 0; words[i]; i++) {
+		if (strcmp(value, words[i]) == 0) {
+			*ret_number = i;
+			return 0;
+		}
+	}
+	return -EINVAL;
+}
 
 int kw_setting_parse_bool(const char *value, bool *ret_value)
 {

@@ -78,6 +78,7 @@ static int open_pipeline(struct kw_daemon *daemon)
 	bool has_unread = settings->pins[0] && kw_hooks_unread(settings->pins, &unread) == 0;
 	struct kw_pipeline_options options = {
 		.ledger = settings->ledger,
+		.durability = settings->durability,
 		.segment_bytes = settings->segment_bytes,
 		.segment_age_ns = settings->segment_age_ns,
 		.archive = &settings->archive,
