@@ -12,7 +12,9 @@ int kw_pipeline_rotate(struct kw_pipeline *pipeline, const struct kw_key *next,
 
 	if (r == 0)
 		r = kw_pipeline_append(pipeline, sequence);
-	if (r == 0)
+	if (r == 0) {
 		kw_attest_commit(pipeline->attest);
+		kw_pipeline_sync_line(pipeline);
+	}
 	return r;
 }
