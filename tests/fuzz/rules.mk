@@ -21,6 +21,8 @@ FUZZ_SRC_crosscheck   := $(call src,reconcile) user/attribute/units.c user/attri
 	user/capture/counters.c user/capture/counts.c user/capture/record.c $(fuzz_base)
 FUZZ_SRC_jcs          := $(fuzz_verify)
 FUZZ_SRC_segment      := user/deliver/unpack.c $(fuzz_verify)
+FUZZ_SRC_index        := user/deliver/index.c user/deliver/indexes.c user/deliver/segments.c user/deliver/unpack.c \
+	user/attest/tree.c user/attest/digest.c $(fuzz_base)
 
 # Seeds: golden vectors where there are some, and tests/fuzz/corpus/<input>.
 FUZZ_SEEDS_counts := tests/fuzz/corpus/flat
@@ -29,7 +31,7 @@ FUZZ_SEEDS_claim := tests/vectors/frames
 
 FUZZ := $(patsubst tests/fuzz/fuzz_%.c,%,$(sort $(wildcard tests/fuzz/fuzz_*.c)))
 fuzz_seeds = $(FUZZ_SEEDS_$(1)) $(wildcard tests/fuzz/corpus/$(1))
-FUZZ_LIBS := $(call pkg,libsodium jansson libcbor libzstd)
+FUZZ_LIBS := $(call pkg,libsodium jansson libcbor libzstd libgcrypt)
 
 define fuzz_rule
 $(B)/fuzz/$(1): $(call objs,tests/fuzz/fuzz_$(1).c tests/fuzz/driver.c $(FUZZ_SRC_$(1)))

@@ -253,3 +253,11 @@ int kw_index_find_checkpoint(const struct kw_index *index, uint64_t size,
 	*ret_checkpoint = found;
 	return 1;
 }
+
+int kw_index_remove(int directory, uint64_t segment)
+{
+	char name[sizeof(KW_INDEX_DIRECTORY) + KW_INDEX_NAME_BYTES] = KW_INDEX_DIRECTORY "/";
+
+	kw_index_name(segment, name + sizeof(KW_INDEX_DIRECTORY));
+	return unlinkat(directory, name, 0) < 0 && errno != ENOENT && errno != ENOTDIR ? -errno : 0;
+}

@@ -306,14 +306,6 @@ int kw_index_make_closed(int directory, uint64_t *above, uint64_t current, const
 	}
 }
 
-int kw_index_remove(int directory, uint64_t segment)
-{
-	char name[sizeof(KW_INDEX_DIRECTORY) + KW_INDEX_NAME_BYTES] = KW_INDEX_DIRECTORY "/";
-
-	kw_index_name(segment, name + sizeof(KW_INDEX_DIRECTORY));
-	return unlinkat(directory, name, 0) < 0 && errno != ENOENT && errno != ENOTDIR ? -errno : 0;
-}
-
 int kw_index_last(int directory, uint64_t *ret_segment)
 {
 	return kw_segments_at_most(directory, UINT64_MAX, ret_segment);
