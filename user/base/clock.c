@@ -6,7 +6,6 @@
 #include "user/base/clock.h"
 
 #include <errno.h>
-#include <stdio.h>
 #include <string.h>
 #include <time.h>
 
@@ -82,6 +81,12 @@ static int64_t days_of_civil(int64_t year, unsigned int month, unsigned int day)
 	return era * 146097 + day_of_era - 719468;
 }
 
+static void put_digits(char *text, unsigned int count, unsigned int value)
+{
+	for (; count > 0; count--, value /= 10)
+		text[count - 1] = (char)('0' + value % 10);
+}
+
 void kw_clock_format(uint64_t real_ns, char ret_text[static KW_RFC3339_BYTES])
 {
 	uint64_t seconds = real_ns / KW_NSEC_PER_SEC;
@@ -90,9 +95,14 @@ void kw_clock_format(uint64_t real_ns, char ret_text[static KW_RFC3339_BYTES])
 
 	/* 2^64 ns end in the year 2554: four digits always. */
 	civil_of_days((int64_t)(seconds / 86400), &year, &month, &day);
-	(void)snprintf(ret_text, KW_RFC3339_BYTES, "%04u-%02u-%02uT%02u:%02u:%02u.%09uZ",
-		       (unsigned int)year % 10000U, month % 100U, day % 100U, in_day / 3600,
-		       in_day / 60 % 60, in_day % 60, (unsigned int)(real_ns % KW_NSEC_PER_SEC));
+	memcpy(ret_text, "0000-00-00T00:00:00.000000000Z", KW_RFC3339_BYTES);
+	put_digits(ret_text, 4, (unsigned int)year);
+	put_digits(ret_text + 5, 2, month);
+	put_digits(ret_text + 8, 2, day);
+	put_digits(ret_text + 11, 2, in_day / 3600);
+	put_digits(ret_text + 14, 2, in_day / 60 % 60);
+	put_digits(ret_text + 17, 2, in_day % 60);
+	put_digits(ret_text + 20, 9, (unsigned int)(real_ns % KW_NSEC_PER_SEC));
 }
 
 /* Takes count digits at *text; false when they are not there. */
@@ -113,10 +123,15 @@ static bool take_digits(const char **text, const char *end, int count, unsigned 
 
 static bool take_char(const char **text, const char *end, const char *one_of)
 {
-	if (*text >= end || **text == '\0' || !strchr(one_of, **text))
+	if (*text >= end)
 		return false;
-	(*text)++;
-	return true;
+	for (; *one_of; one_of++) {
+		if (**text == *one_of) {
+			(*text)++;
+			return true;
+		}
+	}
+	return false;
 }
 
 static bool take_fraction(const char **text, const char *end, uint64_t *ret_ns)

@@ -11,21 +11,22 @@
 
 #include "user/base/clock.h"
 #include "user/base/text.h"
+#include "user/verify/sha256.h"
 #include "user/verify/signed.h"
 
 #define SIGNED_MAX 32 /* extension attributes in one signature */
 
 struct hasher {
-	crypto_hash_sha256_state state;
+	struct kw_sha256 state;
 };
 
 /* Adds the digest of these bytes to the list. */
 static void add(struct hasher *hasher, const void *data, size_t length)
 {
-	unsigned char digest[crypto_hash_sha256_BYTES];
+	unsigned char digest[32];
 
-	(void)crypto_hash_sha256(digest, data, length);
-	(void)crypto_hash_sha256_update(&hasher->state, digest, sizeof(digest));
+	kw_sha256(data, length, digest);
+	kw_sha256_update(&hasher->state, digest, sizeof(digest));
 }
 
 static const char *bytes_of(const struct kw_bytes *bytes)
@@ -224,7 +225,7 @@ int kw_material_compute(const struct kw_members *event, struct kw_bytes *scratch
 	struct hasher hasher;
 	int r;
 
-	(void)crypto_hash_sha256_init(&hasher.state);
+	kw_sha256_init(&hasher.state);
 	kw_bytes_init(&list, 4096);
 	r = add_core(&hasher, event, scratch, ret_reason);
 	if (r < 0)
@@ -244,6 +245,6 @@ int kw_material_compute(const struct kw_members *event, struct kw_bytes *scratch
 		if (r < 0)
 			return r;
 	}
-	(void)crypto_hash_sha256_final(&hasher.state, ret_material);
+	kw_sha256_final(&hasher.state, ret_material);
 	return 0;
 }

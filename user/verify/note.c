@@ -5,6 +5,7 @@
  * of unknown names and keys are passed over, as the specification wants: witnesses add theirs.
  */
 #include "user/verify/note.h"
+#include "user/verify/sha256.h"
 
 #include <errno.h>
 #include <sodium.h>
@@ -22,14 +23,12 @@
 void kw_note_hash(const struct kw_tree_piece *pieces, size_t count,
 		  unsigned char ret_hash[static KW_TREE_HASH_BYTES])
 {
-	crypto_hash_sha256_state state;
+	struct kw_sha256 hash;
 
-	(void)crypto_hash_sha256_init(&state);
-	for (size_t i = 0; i < count; i++) {
-		if (pieces[i].length)
-			(void)crypto_hash_sha256_update(&state, pieces[i].data, pieces[i].length);
-	}
-	(void)crypto_hash_sha256_final(&state, ret_hash);
+	kw_sha256_init(&hash);
+	for (size_t i = 0; i < count; i++)
+		kw_sha256_update(&hash, pieces[i].data, pieces[i].length);
+	kw_sha256_final(&hash, ret_hash);
 }
 
 static bool decode(struct kw_span text, unsigned char *ret, size_t size)

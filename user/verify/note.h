@@ -9,7 +9,7 @@
 
 /* ---- note.c ---- */
 
-/* SHA-256 by libsodium; a kw_tree_hash_fn. */
+/* SHA-256; a kw_tree_hash_fn. */
 void kw_note_hash(const struct kw_tree_piece *pieces, size_t count,
 		  unsigned char ret_hash[static KW_TREE_HASH_BYTES]);
 

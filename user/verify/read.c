@@ -72,6 +72,11 @@ int kw_read_compare(struct kw_span left, struct kw_span right)
 	const char *a = left.data + 1, *a_end = left.data + left.length - 1;
 	const char *b = right.data + 1, *b_end = right.data + right.length - 1;
 
+	/* As far as they are the same plain ASCII there is nothing to decode. */
+	while (a < a_end && b < b_end && *a == *b && (unsigned char)*a < 0x80 && *a != '\\') {
+		a++;
+		b++;
+	}
 	while (a < a_end && b < b_end) {
 		uint32_t x = utf16_rank(next_point(&a, a_end)),
 			 y = utf16_rank(next_point(&b, b_end));
@@ -142,6 +147,10 @@ bool kw_read_equals(struct kw_span string, const char *text)
 		return false;
 	at = string.data + 1;
 	end = string.data + string.length - 1;
+	/* An escape is longer than what it means; a string without one means its own bytes. */
+	if (end - at <= want_end - want || !memchr(at, '\\', (size_t)(end - at)))
+		return end - at == want_end - want && memcmp(at, want, (size_t)(end - at)) == 0 &&
+		       !memchr(at, '\\', (size_t)(end - at));
 	while (at < end && want < want_end) {
 		if (*want == '\\') { /* the reader would take it for an escape */
 			if (next_point(&at, end) != '\\')
@@ -163,11 +172,15 @@ static const char *skip_scalar(const char *at, const char *end)
 			at++;
 		return at;
 	}
-	for (at++; at < end && *at != '"'; at++) {
-		if (*at == '\\')
-			at++;
+	for (at++; at < end;) {
+		const char *quote = memchr(at, '"', (size_t)(end - at));
+		const char *escape = memchr(at, '\\', (size_t)((quote ? quote : end) - at));
+
+		if (!escape)
+			return quote ? quote + 1 : end;
+		at = escape + 2;
 	}
-	return at < end ? at + 1 : end;
+	return end;
 }
 
 /* The value at *at, which moves behind it. */

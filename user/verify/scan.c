@@ -108,6 +108,12 @@ static int scan_escape(struct scan *scan)
 	return 0;
 }
 
+/* ASCII that stands in a string as it is: nearly all of a ledger. */
+static bool is_plain(unsigned char c)
+{
+	return c >= 0x20 && c < 0x80 && c != '"' && c != '\\';
+}
+
 static int scan_string(struct scan *scan)
 {
 	if (!take(scan, '"'))
@@ -116,6 +122,10 @@ static int scan_string(struct scan *scan)
 		size_t sequence;
 		int r;
 
+		if (is_plain((unsigned char)*scan->at)) {
+			scan->at++;
+			continue;
+		}
 		if (*scan->at == '"') {
 			scan->at++;
 			return 0;
