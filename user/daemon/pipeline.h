@@ -67,6 +67,7 @@ struct kw_pipeline {
 	struct kw_bytes line; /* the line being made */
 	int blocked;	      /* 0, or why the ledger takes no lines now */
 	uint64_t blocked_boot_ns;
+	bool said_full; /* and the ledger says that the disk is full */
 	uint64_t next_poll_boot_ns;
 
 	const char *tier; /* borrowed; set by whoever knows it, NULL before */
