@@ -371,6 +371,25 @@
 #define KW_HISTORIES_MAX 4096
 
 /*
+ * Lines that are kept in memory until they are on disk, so that they can be written again after a failed
+ * fdatasync: twice what one turn may append. At the cap the oldest are given up; when the disk then fails, the
+ * daemon ends, and its next start takes them from the kernel's page cache.
+ */
+#define KW_UNSYNCED_MAX_BYTES (1024U * 1024U)
+#define KW_UNSYNCED_MAX_LINES 4096U
+
+/* Bytes at the ledger's end that a start writes anew, because a daemon before it may have met a failed fdatasync. */
+#define KW_REWRITE_MAX_BYTES (4U * 1024U * 1024U)
+
+/*
+ * Allocated ahead in the ledger's directory, for when the disk is full: the lines that say so, of which each takes a few
+ * KiB, come out of the first part; the end in order, with the account of counters and the last checkpoint, out of
+ * the rest. What does not fit there waits in the kernel's ring for the next start.
+ */
+#define KW_RESERVE_BYTES (1024 * 1024)
+#define KW_RESERVE_WORDS_BYTES (128 * 1024)
+
+/*
  * What the verdict of `kwitness verify` lists: types of event, kinds and reasons of loss, gaps (the longest),
  * keys (the first and the last). A ledger may have a million of each, and somebody is to read it. Above: the rest
  * is added up in one sentence. Bytes of a type, of a gap's kind and of a reason, escaped: longer ones are cut.

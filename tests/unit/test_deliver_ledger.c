@@ -184,25 +184,31 @@ static int full_disk(const char *directory)
 	int r;
 
 	if (unshare(CLONE_NEWNS) < 0 || mount("none", "/", NULL, MS_REC | MS_PRIVATE, NULL) < 0 ||
-	    mount("tmpfs", directory, "tmpfs", 0, "size=4m,mode=0700") < 0)
+	    mount("tmpfs", directory, "tmpfs", 0, "size=5m,mode=0700") < 0)
 		return 77;
 	ledger = open_ledger(directory, SEGMENT_MAX, &found);
 	append_plain(ledger, sequence++);
 	CHECK(kw_ledger_has_space(ledger, 65536) == 0);
 	append_raw(directory, "ballast", ballast, sizeof(ballast));
-	/* More than was free a moment ago: asked anew. What is inside the reserve is not offered, but
-	 * what must be written still can be. */
+	/* More than was free a moment ago: asked anew. */
+	CHECK(kw_ledger_has_space(ledger, 5 * 1024 * 1024) == -ENOSPC);
 	CHECK(kw_ledger_has_space(ledger, sizeof(ballast)) == -ENOSPC);
-	CHECK(kw_ledger_has_space(ledger, 1) == -ENOSPC);
-	do {
-		size = size_of(directory, FIRST_SEGMENT);
-		r = kw_ledger_append(ledger, sequence, text,
-				     make_line(text, sequence, KW_TYPE_CGROUP, "\"x\":1"));
-		sequence += r == 0;
-	} while (r == 0);
-	CHECK(r == -ENOSPC);
-	CHECK(size_of(directory, FIRST_SEGMENT) == size);
-	CHECK(kw_ledger_has_space(ledger, 1) == -ENOSPC);
+	/* Thrice: on a disk that fills up, then on what the reserve gives for the first words, and for the last. */
+	for (int i = 0; i < 3; i++) {
+		uint64_t before = sequence;
+
+		do {
+			size = size_of(directory, FIRST_SEGMENT);
+			r = kw_ledger_append(ledger, sequence, text,
+					     make_line(text, sequence, KW_TYPE_CGROUP, "\"x\":1"));
+			sequence += r == 0;
+		} while (r == 0);
+		CHECK(r == -ENOSPC);
+		CHECK(sequence > before);
+		CHECK(size_of(directory, FIRST_SEGMENT) == size);
+		CHECK(kw_ledger_has_space(ledger, 1) == -ENOSPC);
+		kw_ledger_use_reserve(ledger, i == 1);
+	}
 	path_of(path, directory, "ballast");
 	CHECK(unlink(path) == 0);
 	CHECK(kw_ledger_has_space(ledger, 65536) == 0);

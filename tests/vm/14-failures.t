@@ -29,21 +29,36 @@ mkdir "$KW_TMP/small" && mount -t tmpfs -o size=8M tmpfs "$KW_TMP/small"
 ledger=$KW_TMP/small/ledger
 start_kwitnessd || bail_out 'the daemon starts on a small disk'
 refused 'a second daemon' 'another kwitnessd has the ledger' --key "$KW_TMP/key" --ledger "$ledger"
-dd if=/dev/zero of="$KW_TMP/small/filler" bs=64k 2>/dev/null
-complains() { grep -q 'takes no lines' "$daemon_log"; }
-check 'a full disk is noticed' wait_for 20 complains
+is "$(stat -c '%b %B' "$ledger/reserve" | awk '{ print $1 * $2 }')" 1048576 'blocks are set aside for its last words'
+fill() { # the last block included; dd fails when it is done
+	dd if=/dev/zero of="$KW_TMP/small/$1" bs=64k 2>/dev/null
+	dd if=/dev/zero of="$KW_TMP/small/$1.rest" bs=4k 2>/dev/null
+}
+complains() { [ "$(grep -c 'takes no lines' "$daemon_log")" -ge "$1" ]; }
+says_full() { [ "$(event_count host.v1.gap '.data.reason | startswith("the disk is full")')" = "$1" ]; }
+fill filler
+check 'a full disk is noticed' wait_for 20 complains 1
+check 'and said in the ledger, on the full disk' wait_for 20 says_full 1
 for i in 1 2 3; do
 	new_cgroup "full$i" memory.max=8M memory.swap.max=0
 	in_cgroup "full$i" "$KW_VICTIMS/hog" --bytes 33554432 >>"$KW_TMP/hogs.json"
 done
 is "$(event_count host.v1.oom_kill)" 0 'nothing is written while there is no room'
 check 'and the daemon lives' kill -0 "$kwitnessd_pid"
-rm "$KW_TMP/small/filler"
+rm "$KW_TMP/small"/filler*
 check 'with room again every kill is recorded' wait_for 30 has_events host.v1.oom_kill 3
 is "$(event_field host.v1.oom_kill .data.victim.tgid | sort -n)" "$(jq -r 'select(.role == "hog") | .pid' "$KW_TMP/hogs.json" | sort -n)" 'each once'
 check 'and the time without room is declared' wait_for 20 has_events host.v1.gap 1 '.data.stage == "ledger"'
-check 'the daemon stops in order' stop_kwitnessd
+is_set_aside() { [ "$(stat -c %b "$ledger/reserve")" -ge 2048 ]; }
+check 'the blocks are set aside again' wait_for 20 is_set_aside
+fill filler
+check 'a disk that is full again is noticed' wait_for 20 complains 2
+check 'and said again' wait_for 20 says_full 2
+fill more # what the first words left of what they were given
+check 'the daemon stops in order on the full disk' stop_kwitnessd
+like "$(ledger_lines | tail -n 1 | jq -r .type)" 'checkpoint$' 'with its last checkpoint'
 check 'the ledger verifies' verify_ledger
+rm "$KW_TMP/small"/filler* "$KW_TMP/small"/more*
 
 # ---- a torn last line, as a crash leaves it ----
 segment=$(find "$ledger" -name '[0-9]*.jsonl' | sort | tail -n 1)

@@ -94,6 +94,16 @@ static int on_deadline(sd_event_source *source, uint64_t usec, void *context)
 	return 0;
 }
 
+/* Lines that a failed fdatasync left in doubt can only be had back by a start. */
+static int end_if_beyond_repair(struct kw_daemon *daemon)
+{
+	if (daemon->pipeline.blocked != -ENOTRECOVERABLE)
+		return 0;
+	kw_log(LOG_ERR,
+	       "the disk failed to keep lines that are no more in memory: the next start takes them from the page cache");
+	return sd_event_exit(daemon->event, KW_EXIT_FAIL);
+}
+
 static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context)
 {
 	struct kw_daemon *daemon = context;
@@ -103,7 +113,7 @@ static int on_housekeeping(sd_event_source *source, uint64_t usec, void *context
 		return r;
 	kw_watchdog_turn(daemon);
 	if (kw_pipeline_ready(&daemon->pipeline) < 0)
-		return 0;
+		return end_if_beyond_repair(daemon);
 	if (daemon->evidence_source)
 		(void)sd_event_source_set_enabled(daemon->evidence_source, SD_EVENT_ON);
 	r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, &daemon->pipeline);
@@ -277,7 +287,8 @@ static int drain(struct kw_daemon *daemon)
 		(void)kw_bulk_turn(daemon);
 	if (r == 0)
 		r = kw_hooks_collect_losses(daemon->hooks, kw_pipeline_observe, &daemon->pipeline);
-	return r < 0 ? r : kw_pipeline_stop(&daemon->pipeline);
+	/* On a full disk records stay where they are, for the next start; the end is said from the reserve. */
+	return r < 0 && r != -ENOSPC ? r : kw_pipeline_stop(&daemon->pipeline);
 }
 
 static int stop(struct kw_daemon *daemon)

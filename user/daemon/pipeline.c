@@ -150,6 +150,34 @@ int kw_pipeline_context(void *context, const char *path, struct kw_cgroup_contex
 	return pipeline->sweep ? kw_sweep_context(pipeline->sweep, path, ret_context) : -ENODATA;
 }
 
+/* What a failed fdatasync had put in doubt, in words. */
+static const char *describe_doubt(struct kw_pipeline *pipeline, char *text, size_t size)
+{
+	uint64_t first, last;
+
+	if (!kw_ledger_take_doubt(pipeline->ledger, &first, &last))
+		return "";
+	(void)snprintf(
+		text, size,
+		"; lines %llu to %llu had not reached the disk for sure, and were written again",
+		(unsigned long long)first, (unsigned long long)last);
+	return text;
+}
+
+/* Once for each time that the disk is full, so that a ledger which ends there says why. */
+static void last_words(struct kw_pipeline *pipeline)
+{
+	if (pipeline->said_full)
+		return;
+	pipeline->said_full = true;
+	kw_ledger_use_reserve(pipeline->ledger, false);
+	if (kw_pipeline_gap(
+		    pipeline, KW_GAP_FILE, "ledger", pipeline->blocked_boot_ns,
+		    "the disk is full: the ledger takes no lines, and records wait in the kernel's ring until there is room") ==
+	    0)
+		kw_ledger_request_sync(pipeline->ledger);
+}
+
 int kw_pipeline_ready(struct kw_pipeline *pipeline)
 {
 	size_t forms = pipeline->profile == KW_PROFILE_BOTH ? 2 : 1;
@@ -157,19 +185,23 @@ int kw_pipeline_ready(struct kw_pipeline *pipeline)
 
 	if (r < 0) {
 		block(pipeline, r);
+		if (r == -ENOSPC)
+			last_words(pipeline);
 		return r;
 	}
 	if (pipeline->blocked < 0) {
 		uint64_t since = pipeline->blocked_boot_ns;
 		int why = pipeline->blocked;
+		char doubt[160];
 
 		pipeline->blocked = 0;
+		pipeline->said_full = false;
 		kw_log(LOG_NOTICE, "the ledger takes lines again");
 		tell(pipeline, "Recording.", "");
 		return kw_pipeline_gap(
 			pipeline, KW_GAP_FILE, "ledger", since,
-			"the ledger could not be written (%s); records waited in the kernel's ring, and what did not fit there is declared as lost",
-			strerror(-why));
+			"the ledger could not be written (%s); records waited in the kernel's ring, and what did not fit there is declared as lost%s",
+			strerror(-why), describe_doubt(pipeline, doubt, sizeof(doubt)));
 	}
 	return 0;
 }
@@ -262,8 +294,11 @@ void kw_pipeline_poll(struct kw_pipeline *pipeline)
 
 int kw_pipeline_stop(struct kw_pipeline *pipeline)
 {
-	int r = kw_reconcile_flush(pipeline->reconcile, kw_clock_boot_ns(pipeline->clock));
+	int r;
 
+	if (pipeline->blocked == -ENOSPC)
+		kw_ledger_use_reserve(pipeline->ledger, true);
+	r = kw_reconcile_flush(pipeline->reconcile, kw_clock_boot_ns(pipeline->clock));
 	if (r == 0)
 		r = kw_pipeline_account(pipeline, true);
 	if (r == 0)

@@ -71,6 +71,7 @@ struct kw_pipeline {
 	uint64_t profile_missing; /* lines at the ledger's end that have none */
 	int blocked;		  /* 0, or why the ledger takes no lines now */
 	uint64_t blocked_boot_ns;
+	bool said_full; /* and the ledger says that the disk is full */
 	uint64_t next_poll_boot_ns;
 
 	const char *tier; /* borrowed; set by whoever knows it, NULL before */

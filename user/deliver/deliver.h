@@ -46,8 +46,13 @@ void kw_ledger_free(struct kw_ledger *ledger);
 KW_DEFINE_CLEANUP(struct kw_ledger *, kw_ledger_free)
 
 /* Whether length more bytes can be expected to fit (free blocks of the file system, minus a
- * reserve). 0, -ENOSPC, -EIO. Asked before a record is consumed. */
+ * reserve), and the disk keeps what it is given. 0, -ENOSPC, -EIO; -ENOTRECOVERABLE: an fdatasync has failed, and lines
+ * behind the last durable one are no more in memory. Asked before a record is consumed. After a failed fdatasync it
+ * writes all lines behind the last durable one again, and fails until they are on disk. */
 int kw_ledger_has_space(struct kw_ledger *ledger, size_t length) kw_must_check;
+/* The disk is full, and something must be said: gives back blocks that were set aside for it (the file "reserve"), a few,
+ * or at the end all. What is appended next most likely fits. Taken again when there is room. */
+void kw_ledger_use_reserve(struct kw_ledger *ledger, bool is_end);
 /* Appends one line (newline included) whose sequence is sequence. All or nothing. 0 or -errno. */
 int kw_ledger_append(struct kw_ledger *ledger, uint64_t sequence, const void *line, size_t length)
 	kw_must_check;
@@ -88,6 +93,8 @@ int kw_ledger_read_base(const struct kw_ledger *ledger, struct kw_attest_tree *r
 	kw_must_check;
 /* Asks the sync thread for fdatasync; returns at once. */
 void kw_ledger_request_sync(struct kw_ledger *ledger);
+/* Once after such a failure, when it is over: the lines that had been in doubt. */
+bool kw_ledger_take_doubt(struct kw_ledger *ledger, uint64_t *ret_first, uint64_t *ret_last);
 /* Sequence up to which lines are known to be on disk. */
 uint64_t kw_ledger_durable(const struct kw_ledger *ledger);
 

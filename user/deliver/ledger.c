@@ -17,11 +17,11 @@
 #include "user/deliver/beside.h"
 #include "user/deliver/lines.h"
 #include "user/deliver/recover.h"
+#include "user/deliver/reserve.h"
 #include "user/deliver/segments.h"
 #include "user/deliver/sync.h"
+#include "user/deliver/unsynced.h"
 
-/* Left free for what cannot wait: the gap that says the disk was full, and everybody else. */
-#define RESERVE_BYTES (1024U * 1024U)
 /* How long an answer of fstatvfs() is believed; what is appended meanwhile is taken off. */
 #define SPACE_BELIEVED_NS KW_NSEC_PER_SEC
 
@@ -39,9 +39,15 @@ struct kw_ledger {
 	bool dirty;		/* bytes of a failed write may stand behind offset */
 	uint64_t space;		/* believed to be free, the reserve taken off */
 	uint64_t space_until_ns;
+	bool has_reserve; /* the whole of it */
 	struct kw_recovered recovered;
 	struct kw_sync *sync;
 	struct kw_beside *beside; /* NULL: lines go into the ledger alone */
+	struct kw_unsynced *unsynced;
+	uint64_t
+		doubt_first; /* lines that a failed fdatasync put in doubt, written again; 0: none */
+	uint64_t doubt_last;
+	int doubt_error;
 };
 
 static uint64_t monotonic_ns(void)
@@ -87,11 +93,13 @@ int kw_ledger_open(const char *path, uint64_t max_segment_bytes, struct kw_ledge
 	ledger->segment = ledger->recovered.segment;
 	if (ledger->recovered.found.has_last) {
 		ledger->fd = kw_segments_open(ledger->directory, ledger->recovered.segment, O_RDWR);
-		/* What the last writer left in the page cache is not known to be on disk. */
-		if (ledger->fd < 0 || fdatasync(ledger->fd) < 0)
-			return ledger->fd < 0 ? ledger->fd : -errno;
+		r = ledger->fd < 0 ? ledger->fd : kw_unsynced_renew(ledger->fd, ledger->offset);
+		if (r < 0)
+			return r;
 	}
-	r = kw_sync_start(ledger->sequence, &ledger->sync);
+	r = kw_unsynced_new(&ledger->unsynced);
+	if (r == 0)
+		r = kw_sync_start(ledger->sequence, &ledger->sync);
 	if (r < 0)
 		return r;
 	*ret_found = ledger->recovered.found;
@@ -107,6 +115,7 @@ void kw_ledger_free(struct kw_ledger *ledger)
 		kw_sync_request(ledger->sync, ledger->fd, ledger->sequence);
 	kw_sync_free(ledger->sync);
 	kw_beside_free(ledger->beside);
+	kw_unsynced_free(ledger->unsynced);
 	kw_recover_done(&ledger->recovered);
 	if (ledger->fd >= 0)
 		(void)close(ledger->fd);
@@ -128,26 +137,109 @@ static int make_clean(struct kw_ledger *ledger)
 	return 0;
 }
 
+/* The lines of a segment that is closed; the sync thread has the descriptor from then on. */
+static int rewrite_closed(struct kw_ledger *ledger, uint64_t segment)
+{
+	cleanup_close int fd = kw_segments_open(ledger->directory, segment, O_RDWR);
+	int r;
+
+	/* Compressed meanwhile, from the bytes that were meant, and synced. */
+	if (fd == -ENOENT)
+		return 0;
+	r = fd < 0 ? fd : kw_unsynced_rewrite(ledger->unsynced, segment, fd);
+	if (r == 0)
+		kw_sync_retire(ledger->sync, take_fd(fd));
+	return r;
+}
+
+/* An fdatasync has failed: everything behind the last durable line is written again, and a sync asked for. */
+static int rewrite(struct kw_ledger *ledger, int error)
+{
+	uint64_t durable = kw_sync_durable(ledger->sync), segment = 0;
+	int r = 0;
+
+	kw_unsynced_trim(ledger->unsynced, durable);
+	if (!kw_unsynced_covers(ledger->unsynced, durable))
+		return -ENOTRECOVERABLE;
+	while (r == 0 && (segment = kw_unsynced_segment_above(ledger->unsynced, segment)) != 0)
+		r = segment == ledger->segment
+			    ? kw_unsynced_rewrite(ledger->unsynced, segment, ledger->fd)
+			    : rewrite_closed(ledger, segment);
+	if (r < 0)
+		return r;
+	if (!ledger->doubt_first)
+		ledger->doubt_first = durable + 1;
+	ledger->doubt_last = ledger->sequence;
+	ledger->doubt_error = error;
+	kw_sync_rewritten(ledger->sync);
+	kw_ledger_request_sync(ledger);
+	return 0;
+}
+
+/* 0; -errno: an fdatasync has failed, and what was in doubt is not on disk yet; -ENOTRECOVERABLE. */
+static int check_disk(struct kw_ledger *ledger)
+{
+	int error = kw_sync_error(ledger->sync);
+	int r = error < 0 ? rewrite(ledger, error) : 0;
+
+	if (r == 0 && (error < 0 || kw_sync_durable(ledger->sync) < ledger->doubt_last))
+		r = ledger->doubt_error;
+	return r;
+}
+
+bool kw_ledger_take_doubt(struct kw_ledger *ledger, uint64_t *ret_first, uint64_t *ret_last)
+{
+	if (!ledger->doubt_first || kw_sync_durable(ledger->sync) < ledger->doubt_last)
+		return false;
+	*ret_first = ledger->doubt_first;
+	*ret_last = ledger->doubt_last;
+	ledger->doubt_first = 0;
+	return true;
+}
+
+/* Takes the reserve when there is room for it and a turn's lines; as much stays free where there is none. */
+static int look_at_space(struct kw_ledger *ledger)
+{
+	struct statvfs status;
+	uint64_t available;
+
+	if (fstatvfs(ledger->directory, &status) < 0)
+		return -errno;
+	available = (uint64_t)status.f_bavail * status.f_frsize;
+	if (!ledger->has_reserve && available > 2 * (uint64_t)KW_RESERVE_BYTES &&
+	    kw_reserve_make(ledger->directory) == 0) {
+		ledger->has_reserve = true;
+		available -= KW_RESERVE_BYTES;
+	}
+	ledger->space = available;
+	if (!ledger->has_reserve)
+		ledger->space -= available < KW_RESERVE_BYTES ? available : KW_RESERVE_BYTES;
+	return 0;
+}
+
+void kw_ledger_use_reserve(struct kw_ledger *ledger, bool is_end)
+{
+	/* Without it the words may fit all the same. */
+	(void)kw_reserve_release(ledger->directory,
+				 is_end ? 0 : KW_RESERVE_BYTES - KW_RESERVE_WORDS_BYTES);
+	ledger->has_reserve = false;
+	ledger->space_until_ns = 0;
+}
+
 int kw_ledger_has_space(struct kw_ledger *ledger, size_t length)
 {
 	uint64_t now = monotonic_ns();
-	int r = kw_sync_error(ledger->sync);
+	int r = check_disk(ledger);
 
-	if (r < 0) {
-		kw_ledger_request_sync(ledger); /* the next answer may be better */
+	if (r < 0)
 		return r;
-	}
 	r = make_clean(ledger);
 	if (r < 0)
 		return r;
 	if (now >= ledger->space_until_ns || ledger->space < length) {
-		struct statvfs status;
-		uint64_t available;
-
-		if (fstatvfs(ledger->directory, &status) < 0)
-			return -errno;
-		available = (uint64_t)status.f_bavail * status.f_frsize;
-		ledger->space = available > RESERVE_BYTES ? available - RESERVE_BYTES : 0;
+		r = look_at_space(ledger);
+		if (r < 0)
+			return r;
 		ledger->space_until_ns = now + SPACE_BELIEVED_NS;
 	}
 	return ledger->space < length ? -ENOSPC : 0;
@@ -167,7 +259,11 @@ static int roll_over(struct kw_ledger *ledger, uint64_t sequence)
 		return fd;
 	if (fsync(ledger->directory) < 0) {
 		int error = -errno;
+		char name[KW_SEGMENT_NAME_BYTES];
 
+		/* Tried again with the same name. */
+		kw_segments_name(sequence, name);
+		(void)unlinkat(ledger->directory, name, 0);
 		(void)close(fd);
 		return error;
 	}
@@ -244,6 +340,9 @@ static int append(struct kw_ledger *ledger, uint64_t sequence, const struct piec
 		(void)make_clean(ledger); /* else it is tried again before the next write */
 		return r;
 	}
+	kw_unsynced_trim(ledger->unsynced, kw_sync_durable(ledger->sync));
+	kw_unsynced_add(ledger->unsynced, sequence, ledger->segment, ledger->offset, pieces->line,
+			pieces->length);
 	ledger->offset += (off_t)pieces->length;
 	ledger->sequence = sequence;
 	ledger->space -= ledger->space < pieces->length ? ledger->space : pieces->length;

@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * fdatasync with coalescing. The state below is shared under one mutex; while the thread is in
- * fdatasync() the mutex is free, so a caller does not wait for the disk. After a failed fdatasync the
- * error is reported until one succeeds, but durable moves no more: the kernel marks pages clean that it
- * could not write (fsync(2)), so a later success says nothing about them.
+ * fdatasync() the mutex is free, so a caller does not wait for the disk. After a failed fdatasync the error
+ * stays and durable moves no more, whatever a later one says: the kernel marks pages clean that it could not
+ * write (fsync(2)). Only when the owner of the lines has written them again does the next success count.
  */
 #include "user/deliver/sync.h"
 
@@ -46,7 +46,7 @@ struct kw_sync {
 	uint64_t sequence;
 	uint64_t durable;
 	int error;
-	bool failed_once;
+	uint64_t rewritten; /* how often lines were: a round that began before says nothing */
 };
 
 /* The mutex held at entry and at return. The lines are durable: now their head may be. */
@@ -70,6 +70,7 @@ static void keep_head(struct kw_sync *sync)
 static void carry_out(struct kw_sync *sync)
 {
 	uint64_t sequence = sync->sequence;
+	uint64_t rewritten = sync->rewritten;
 	size_t count = sync->retired_count;
 	int fds[RETIRED_MAX + 2], error = 0;
 
@@ -88,9 +89,9 @@ static void carry_out(struct kw_sync *sync)
 			(void)close(fds[i]);
 	}
 	(void)pthread_mutex_lock(&sync->mutex);
-	sync->error = error;
-	sync->failed_once = sync->failed_once || error < 0;
-	if (!sync->failed_once && sequence > sync->durable)
+	if (error < 0)
+		sync->error = error;
+	if (sync->error == 0 && rewritten == sync->rewritten && sequence > sync->durable)
 		sync->durable = sequence;
 	keep_head(sync);
 	sync->busy = false;
@@ -215,6 +216,14 @@ int kw_sync_error(struct kw_sync *sync)
 	error = sync->error;
 	(void)pthread_mutex_unlock(&sync->mutex);
 	return error;
+}
+
+void kw_sync_rewritten(struct kw_sync *sync)
+{
+	(void)pthread_mutex_lock(&sync->mutex);
+	sync->error = 0;
+	sync->rewritten++;
+	(void)pthread_mutex_unlock(&sync->mutex);
 }
 
 int kw_sync_keep_head(struct kw_sync *sync, int fd, uint64_t sequence, int directory,

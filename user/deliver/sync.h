@@ -20,8 +20,11 @@ void kw_sync_retire(struct kw_sync *sync, int fd);
  * as the other is. */
 void kw_sync_beside(struct kw_sync *sync, int fd);
 uint64_t kw_sync_durable(struct kw_sync *sync);
-/* 0, or why the last fdatasync failed: what was written before it may be lost with the power. */
+/* 0, or why an fdatasync failed: what was written behind durable may be lost with the power, for good, whatever a
+ * later one says. Stays until kw_sync_rewritten(). */
 int kw_sync_error(struct kw_sync *sync);
+/* All lines behind durable have been written again: what is requested from now on may say that they are on disk. */
+void kw_sync_rewritten(struct kw_sync *sync);
 
 /* Asks for directory/head to be replaced by these bytes (copied), but only when everything up to
  * sequence, the last line of fd, is durable. A later request takes the place of one that is not carried
