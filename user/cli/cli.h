@@ -16,6 +16,7 @@ int kw_cli_keygen(int argc, char **argv);
 int kw_cli_parity(int argc, char **argv);
 int kw_cli_prove(int argc, char **argv);
 int kw_cli_pubkey(int argc, char **argv);
+int kw_cli_readers(int argc, char **argv);
 int kw_cli_rotate(int argc, char **argv);
 int kw_cli_sign(int argc, char **argv);
 int kw_cli_status(int argc, char **argv);
@@ -48,5 +49,11 @@ int kw_cli_verify_proof(const char *keyring_path, const char *path);
 struct kw_verify_result;
 /* "dsse", "cellos", "mixed"; "none" when there was no good line. Static. */
 const char *kw_cli_profile(const struct kw_verify_result *result);
-/* A part of the verdict's sentence; nothing for "dsse". */
-void kw_cli_print_profile(const struct kw_verify_result *result);
+/* A sentence of the verdict; nothing for "dsse". */
+void kw_cli_append_profile(struct kw_bytes *out, const struct kw_verify_result *result);
+
+/* ---- verify_keyring.c ---- */
+
+struct kw_verifier;
+/* Replaces the file by the keyring that a ledger, sound and read to its end, leads to. An enum kw_exit. */
+int kw_cli_keyring_out(const char *path, const struct kw_verifier *verifier);
