@@ -12,7 +12,6 @@
 int kw_cli_cells(int argc, char **argv);
 int kw_cli_doctor(int argc, char **argv);
 int kw_cli_incidents(int argc, char **argv);
-int kw_cli_index(int argc, char **argv);
 int kw_cli_keygen(int argc, char **argv);
 int kw_cli_parity(int argc, char **argv);
 int kw_cli_prove(int argc, char **argv);
@@ -45,12 +44,6 @@ int kw_cli_load(const char *command, const char *path, struct kw_bytes *bytes);
 /* The verdict over a proof; an enum kw_exit. */
 int kw_cli_verify_proof(const char *keyring_path, const char *path);
 
-/* ---- verify_keyring.c ---- */
-
-struct kw_verifier;
-/* Replaces the file by the keyring that a ledger, sound and read to its end, leads to. An enum kw_exit. */
-int kw_cli_keyring_out(const char *path, const struct kw_verifier *verifier);
-
 /* ---- verify_profile.c ---- */
 
 struct kw_verify_result;
@@ -58,3 +51,9 @@ struct kw_verify_result;
 const char *kw_cli_profile(const struct kw_verify_result *result);
 /* A sentence of the verdict; nothing for "dsse". */
 void kw_cli_append_profile(struct kw_bytes *out, const struct kw_verify_result *result);
+
+/* ---- verify_keyring.c ---- */
+
+struct kw_verifier;
+/* Replaces the file by the keyring that a ledger, sound and read to its end, leads to. An enum kw_exit. */
+int kw_cli_keyring_out(const char *path, const struct kw_verifier *verifier);

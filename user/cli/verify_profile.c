@@ -18,7 +18,7 @@ const char *kw_cli_profile(const struct kw_verify_result *result)
 void kw_cli_append_profile(struct kw_bytes *out, const struct kw_verify_result *result)
 {
 	if (result->enveloped && result->plain)
-		kw_bytes_append_format(out, "%" PRIu64 " of the lines stand in CellOS envelopes.\n",
+		kw_bytes_append_format(out, "%" PRIu64 " of its lines stand in CellOS envelopes.\n",
 				       result->enveloped);
 	else if (result->enveloped)
 		kw_bytes_append_string(out, "Each line stands in its CellOS envelope.\n");
