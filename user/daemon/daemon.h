@@ -37,6 +37,8 @@ struct kw_settings {
 	uint64_t segment_bytes;
 	uint64_t segment_age_ns; /* 0: whatever its age */
 	struct kw_archive_policy archive;
+	uint64_t checkpoint_ns;	      /* between two checkpoints when lines were added */
+	uint64_t checkpoint_events;   /* or after so many lines */
 	uint64_t epoch_seconds;	      /* a key signs so long; 0: until somebody makes another */
 	uint64_t evidence_ring_bytes; /* 0: as built */
 	uint64_t bulk_ring_bytes;
@@ -54,8 +56,9 @@ struct kw_settings {
 
 /* "yes", "no", as systemd has them. 0 or -EINVAL. */
 int kw_setting_parse_bool(const char *value, bool *ret_value) kw_must_check;
-/* Seconds, or a number with s, m (min), h, d, w or y, at most maximum_sec seconds. 0 or -EINVAL. */
-int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_ns) kw_must_check;
+/* Seconds, or a number with s, m (min), h, d, w or y, from minimum_sec to maximum_sec seconds. 0 or -EINVAL. */
+int kw_setting_parse_age(const char *value, uint64_t minimum_sec, uint64_t maximum_sec,
+			 uint64_t *ret_ns) kw_must_check;
 
 /* An octal file mode. 0 or -EINVAL. */
 int kw_setting_parse_mode(const char *value, mode_t maximum, mode_t *ret_mode) kw_must_check;
@@ -230,6 +233,11 @@ void kw_gatekeeper_retry(struct kw_daemon *daemon);
 
 /* Looks up where they run, and tells the hooks when that has changed. */
 void kw_killers_turn(struct kw_daemon *daemon);
+
+/* ---- clockset.c ---- */
+
+/* Wakes the loop when the wall clock is set. 0 or -errno. */
+int kw_clockset_start(struct kw_daemon *daemon) kw_must_check;
 
 /* ---- bulk.c: the ring that wakes nobody ---- */
 

@@ -81,6 +81,8 @@ static const struct setting settings_table[] = {
 	{ "key", "epoch-seconds", TYPE_BYTES, AT(epoch_seconds), "0", 0, 366ULL * 86400 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 	{ "ledger", "segment-age", TYPE_AGE, AT(segment_age_ns), "1d", 0, AGE_MAX_SEC },
+	{ "ledger", "checkpoint-interval", TYPE_AGE, AT(checkpoint_ns), "10s", 1, 60 },
+	{ "ledger", "checkpoint-events", TYPE_BYTES, AT(checkpoint_events), "4096", 1, 1ULL << 32 },
 	{ "ledger", "retain-bytes", TYPE_BYTES, AT(archive.retain_bytes), "0", 0, 1ULL << 60 },
 	{ "ledger", "retain-age", TYPE_AGE, AT(archive.retain_age_ns), "0", 0, AGE_MAX_SEC },
 	{ "ledger", "retain-force", TYPE_BOOL, AT(archive.force), "no", 0, 0 },
@@ -225,7 +227,7 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 	case TYPE_BYTES:
 		return set_number(target, setting, value);
 	case TYPE_AGE:
-		return kw_setting_parse_age(value, setting->maximum, target);
+		return kw_setting_parse_age(value, setting->minimum, setting->maximum, target);
 	case TYPE_BOOL:
 		return kw_setting_parse_bool(value, target);
 	case TYPE_USER:

@@ -23,7 +23,8 @@ int kw_setting_parse_bool(const char *value, bool *ret_value)
 	return -EINVAL;
 }
 
-int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_ns)
+int kw_setting_parse_age(const char *value, uint64_t minimum_sec, uint64_t maximum_sec,
+			 uint64_t *ret_ns)
 {
 	static const struct {
 		const char *suffix;
@@ -38,7 +39,8 @@ int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_
 	for (size_t i = 0; i < kw_array_size(units); i++) {
 		if (strcmp(value + digits, units[i].suffix) != 0)
 			continue;
-		if (number > maximum_sec / units[i].seconds)
+		if (number > maximum_sec / units[i].seconds ||
+		    number * units[i].seconds < minimum_sec)
 			return -EINVAL;
 		*ret_ns = number * units[i].seconds * KW_NSEC_PER_SEC;
 		return 0;
