@@ -272,6 +272,13 @@
 #define KW_INDEX_FILES_MAX (1U << 16)
 
 /*
+ * Steps of the wall clock that are remembered, to tell the time of what happened before them. One a second is
+ * seen at most, and what waits in a ring waits for seconds. Above: the oldest is forgotten, and what happened
+ * before it would be dated without it; nothing is removed by age while all of them are of the last hour.
+ */
+#define KW_CLOCK_STEPS_MAX 16
+
+/*
  * Lines that may come between those a checkpoint covers and the checkpoint itself, while its head is
  * made durable. A verifier remembers so many leaf hashes (128 KiB). Above: the daemon begins a new one.
  */

@@ -211,7 +211,7 @@ int replay_begin(struct replay_run *run, const struct replay_case *test)
 	int r;
 
 	*run = (struct replay_run){ .test = test, .now = test->start };
-	run->clock = (struct kw_clock){ boot_ns, real_ns, run };
+	run->clock = (struct kw_clock){ .boot_ns = boot_ns, .real_ns = real_ns, .context = run };
 	if (unlink(REPLAY_SEGMENT) < 0 && errno != ENOENT)
 		return -errno;
 	r = kw_key_from_seed(seed, KEY_ID, &run->key);

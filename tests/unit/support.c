@@ -54,7 +54,7 @@ static uint64_t fake_real(void *context)
 
 struct kw_clock support_clock(struct support_time *time)
 {
-	return (struct kw_clock){ fake_boot, fake_real, time };
+	return (struct kw_clock){ .boot_ns = fake_boot, .real_ns = fake_real, .context = time };
 }
 
 static int descriptors_before;

@@ -60,12 +60,13 @@ static void files_are_strict(void **state)
 
 static void what_becomes_of_segments(void **state)
 {
-	static const char *const bad[] = { "retain-age = 1x",	     "retain-age = ",
-					   "retain-age = d",	     "retain-age = -1",
-					   "durability = sometimes", "segment-age = 200y",
-					   "compress = maybe",	     "compress = ",
-					   "segment-bytes = 65535",  "profile = ",
-					   "profile = DSSE" };
+	static const char *const bad[] = { "retain-age = 1x",	       "retain-age = ",
+					   "retain-age = d",	       "retain-age = -1",
+					   "durability = sometimes",   "segment-age = 200y",
+					   "compress = maybe",	       "compress = ",
+					   "segment-bytes = 65535",    "profile = ",
+					   "profile = DSSE",	       "checkpoint-interval = 0",
+					   "checkpoint-interval = 61", "checkpoint-events = 0" };
 	cleanup(kw_settings_done) struct kw_settings settings = { .ledger = NULL };
 	char text[128];
 
@@ -77,9 +78,14 @@ static void what_becomes_of_segments(void **state)
 	assert_int_equal(settings.archive.retain_bytes, 0); /* whatever there is, for ever */
 	assert_int_equal(settings.archive.retain_age_ns, 0);
 	assert_int_equal(settings.segment_age_ns, 86400 * KW_NSEC_PER_SEC);
+	assert_int_equal(settings.checkpoint_ns, 10 * KW_NSEC_PER_SEC);
+	assert_int_equal(settings.checkpoint_events, 4096);
 	assert_read("[ledger]\ncompress = no\nretain-age = 2w\nretain-bytes = 1000000\n"
-		    "retain-force = yes\nsegment-age = 90\nprofile = both\n",
+		    "retain-force = yes\nsegment-age = 90\nprofile = both\n"
+		    "checkpoint-interval = 1m\ncheckpoint-events = 100\n",
 		    0, &settings);
+	assert_int_equal(settings.checkpoint_ns, 60 * KW_NSEC_PER_SEC);
+	assert_int_equal(settings.checkpoint_events, 100);
 	assert_false(settings.archive.compress);
 	assert_int_equal(settings.profile, KW_PROFILE_BOTH);
 	assert_true(settings.archive.force);

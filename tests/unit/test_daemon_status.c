@@ -81,6 +81,30 @@ static void metrics_that_are_not_known_are_absent(void **state)
 	assert_null(strchr(text.data, '{'));
 }
 
+static void the_clock_is_told_in_seconds_and_only_when_it_is_known(void **state)
+{
+	const struct kw_clockwatch watch = { .steps = { .count = 3 }, .suspends = 2 };
+	const struct kw_clock_sync sync = { KW_CLOCK_SYNCHRONISED, 1500 };
+	cleanup_bytes struct kw_bytes text, unknown;
+	json_t *object;
+
+	(void)state;
+	kw_bytes_init(&text, KW_HTTP_PAGE_MAX);
+	kw_bytes_init(&unknown, KW_HTTP_PAGE_MAX);
+	kw_metrics_write_clock(&watch, &sync, &text);
+	assert_non_null(strstr(text.data, "\nkwitness_clock_synchronised 1\n"));
+	assert_non_null(strstr(text.data, "\nkwitness_clock_max_error_seconds 0.001500000\n"));
+	assert_non_null(strstr(text.data, "\nkwitness_clock_steps_total 3\n"));
+	assert_non_null(strstr(text.data, "\nkwitness_suspends_total 2\n"));
+	kw_metrics_write_clock(&watch, NULL, &unknown);
+	assert_null(strstr(unknown.data, "synchronised"));
+	assert_null(strstr(unknown.data, "max_error"));
+	object = kw_status_clock_json(&watch, NULL);
+	assert_string_equal(json_string_value(json_object_get(object, "state")), "unknown");
+	assert_true(json_is_null(json_object_get(object, "maxErrorUsec")));
+	json_decref(object);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -88,6 +112,7 @@ int main(void)
 		cmocka_unit_test(what_is_not_counted_is_said_to_be_so),
 		cmocka_unit_test(metrics_count_in_seconds),
 		cmocka_unit_test(metrics_that_are_not_known_are_absent),
+		cmocka_unit_test(the_clock_is_told_in_seconds_and_only_when_it_is_known),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);

@@ -64,9 +64,13 @@ static void test_refusals_are_limited(void **state)
 		sim_pass(&sim, KW_NSEC_PER_MSEC);
 		if (i == 0)
 			assert_int_equal(sim.gaps, 1); /* the first at once */
+		if (i == 15000) /* what is held back is known to be open */
+			assert_int_equal(kw_reconcile_open_losses(sim.reconcile),
+					 2 * 15001 - sim.lost_sum);
 	}
 	assert_in_range(sim.gaps, 3, 4);
 	assert_int_equal(kw_reconcile_flush(sim.reconcile, sim.now_ns), 0);
+	assert_int_equal(kw_reconcile_open_losses(sim.reconcile), 0);
 	assert_int_equal(sim.lost_sum, 60000); /* none is forgotten */
 	assert_int_equal(sim.last_gap.kind, KW_GAP_GUEST);
 	assert_true(sim.last_gap.lost_known);

@@ -178,6 +178,7 @@ enum kw_checkpoint_reason {
 	KW_CHECKPOINT_INTERVAL,	 /* lines were added since the last one */
 	KW_CHECKPOINT_HEARTBEAT, /* none were, and that is said too */
 	KW_CHECKPOINT_STOP,	 /* the daemon stops in order */
+	KW_CHECKPOINT_EVENTS,	 /* so many lines were added since the last one */
 	KW_CHECKPOINT_REASON_COUNT_
 };
 const char *kw_checkpoint_reason_name(enum kw_checkpoint_reason reason);
@@ -202,6 +203,9 @@ struct kw_checkpoint {
 	const char *tier; /* NULL: not known */
 	struct kw_totals totals;
 	const struct kw_parity_totals *parity; /* NULL: left out */
+	const struct kw_clock_sync *clock;     /* the wall clock's state; NULL: left out */
+	bool open_losses_known;		       /* else null */
+	uint64_t open_losses;		       /* known here, and not declared by a gap yet */
 };
 
 /* "kwitness/<machine-id>/<16 hex digits of the first line's hash>". -EMSGSIZE; -ENODATA: no

@@ -26,6 +26,7 @@ const char *kw_checkpoint_reason_name(enum kw_checkpoint_reason reason)
 		[KW_CHECKPOINT_INTERVAL] = "interval",
 		[KW_CHECKPOINT_HEARTBEAT] = "heartbeat",
 		[KW_CHECKPOINT_STOP] = "stop",
+		[KW_CHECKPOINT_EVENTS] = "events",
 	};
 
 	return (unsigned int)reason < KW_CHECKPOINT_REASON_COUNT_ ? names[reason] : NULL;
@@ -116,8 +117,19 @@ static void write_data(const struct kw_checkpoint *checkpoint, const char *origi
 	kw_clock_format(kw_clock_real_ns(clock), now);
 	kw_json_object(json);
 	kw_json_member_u64(json, "bootNs", kw_clock_boot_ns(clock));
+	if (checkpoint->clock) {
+		kw_json_key(json, "clock");
+		kw_json_object(json);
+		kw_event_members_sync(json, checkpoint->clock);
+		kw_json_end_object(json);
+	}
 	kw_json_member_string(json, "hostReceivedAt", now);
 	kw_json_member_string(json, "note", note);
+	kw_json_key(json, "openLosses");
+	if (checkpoint->open_losses_known)
+		kw_json_u64(json, checkpoint->open_losses);
+	else
+		kw_json_null(json);
 	kw_json_member_string(json, "origin", origin);
 	if (checkpoint->parity)
 		kw_event_member_parity(json, "parity", checkpoint->parity);

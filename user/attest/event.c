@@ -11,17 +11,16 @@
 
 #include "user/base/text.h"
 
-/* Time of the occurrence on the wall clock, by the distance of the two clocks at receipt. */
+/* Time of the occurrence on the wall clock, by the distance of the two clocks at receipt and the steps between. */
 static uint64_t occurrence_real_ns(const struct kw_finding *finding, const struct kw_clock *clock)
 {
 	const struct kw_observation *seen = finding->attributed ? finding->attributed->observation
 								: NULL;
-	uint64_t age_ns;
 
 	if (!seen || seen->received_real_ns == 0 || finding->boot_ns > seen->received_boot_ns)
 		return kw_clock_real_of_boot(clock, finding->boot_ns);
-	age_ns = seen->received_boot_ns - finding->boot_ns;
-	return age_ns > seen->received_real_ns ? 0 : seen->received_real_ns - age_ns;
+	return kw_clock_real_before(clock, finding->boot_ns, seen->received_boot_ns,
+				    seen->received_real_ns);
 }
 
 int kw_event_make(const struct kw_finding *finding, const struct kw_clock *clock,

@@ -109,6 +109,8 @@ int kw_event_parity(const struct kw_finding *finding, const struct kw_clock *clo
 		    struct kw_event *event) kw_must_check;
 int kw_event_account(const struct kw_finding *finding, const struct kw_clock *clock,
 		     struct kw_event *event) kw_must_check;
+/* The wall clock's state, as members of an open object. */
+void kw_event_members_sync(struct kw_json *json, const struct kw_clock_sync *sync);
 /* The totals of parity, as a member of an account and of a checkpoint. */
 void kw_event_member_parity(struct kw_json *json, const char *key,
 			    const struct kw_parity_totals *totals);

@@ -46,6 +46,37 @@ static void member_removed(struct kw_json *json, const struct kw_gap_removed *re
 	kw_json_end_object(json);
 }
 
+static void member_time(struct kw_json *json, const char *key, uint64_t real_ns)
+{
+	char text[KW_RFC3339_BYTES];
+
+	kw_clock_format(real_ns, text);
+	kw_json_member_string(json, key, text);
+}
+
+void kw_event_members_sync(struct kw_json *json, const struct kw_clock_sync *sync)
+{
+	if (sync->state != KW_CLOCK_UNKNOWN)
+		kw_json_member_u64(json, "maxErrorUsec", sync->max_error_usec);
+	kw_json_member_string(json, "state", kw_clock_state_name(sync->state));
+}
+
+static void member_clock(struct kw_json *json, const struct kw_gap_clock *clock)
+{
+	kw_json_key(json, "clock");
+	kw_json_object(json);
+	if (clock->step_ns) {
+		member_time(json, "after", clock->after_real_ns);
+		member_time(json, "before", clock->before_real_ns);
+	}
+	kw_json_member_nonzero(json, "errorNs", clock->error_ns);
+	kw_event_members_sync(json, &clock->sync);
+	if (clock->step_ns)
+		kw_json_member_i64(json, "stepNs", clock->step_ns);
+	kw_json_member_nonzero(json, "suspendedNs", clock->suspended_ns);
+	kw_json_end_object(json);
+}
+
 int kw_event_gap(const struct kw_finding *finding, const struct kw_clock *clock,
 		 struct kw_event *event)
 {
@@ -65,6 +96,8 @@ int kw_event_gap(const struct kw_finding *finding, const struct kw_clock *clock,
 	kw_json_member_string(&json, "cellId", cell ? cell->cell_id : NULL);
 	if (gap->kind == KW_GAP_LOST && finding->attributed)
 		kw_event_member_cgroup(&json, "cgroup", &finding->attributed->victim);
+	if (gap->clock)
+		member_clock(&json, gap->clock);
 	kw_json_member_nonzero(&json, "from", gap->from_boot_ns);
 	kw_event_member_received(&json, finding, clock);
 	kw_json_member_string(&json, "kind", kw_gap_kind_name(gap->kind));

@@ -7,6 +7,7 @@
 
 #include <errno.h>
 #include <string.h>
+#include <sys/timex.h>
 #include <time.h>
 
 static uint64_t read_clock(clockid_t id)
@@ -30,7 +31,55 @@ static uint64_t system_real_ns(void *context)
 	return read_clock(CLOCK_REALTIME);
 }
 
-const struct kw_clock kw_clock_system = { system_boot_ns, system_real_ns, NULL };
+/* Between two reads this thread may have been preempted: the best of a few. */
+#define READ_TRIES 5
+#define READ_ERROR_NS 10000
+
+static struct kw_clock_sync system_sync(void)
+{
+	struct timex timex = { .modes = 0 }; /* asks, and needs no privilege */
+	int state = adjtimex(&timex);
+
+	if (state < 0)
+		return (struct kw_clock_sync){ .state = KW_CLOCK_UNKNOWN };
+	return (struct kw_clock_sync){
+		.state = state == TIME_ERROR || timex.status & STA_UNSYNC ? KW_CLOCK_UNSYNCHRONISED
+									  : KW_CLOCK_SYNCHRONISED,
+		.max_error_usec = timex.maxerror > 0 ? (uint64_t)timex.maxerror : 0,
+	};
+}
+
+static void system_read(void *context, struct kw_clock_reading *ret_reading)
+{
+	(void)context;
+	ret_reading->error_ns = UINT64_MAX;
+	for (int i = 0; i < READ_TRIES && ret_reading->error_ns > READ_ERROR_NS; i++) {
+		uint64_t before = read_clock(CLOCK_BOOTTIME), real = read_clock(CLOCK_REALTIME);
+		uint64_t monotonic = read_clock(CLOCK_MONOTONIC);
+		uint64_t took = read_clock(CLOCK_BOOTTIME) - before;
+
+		if (took >= ret_reading->error_ns)
+			continue;
+		ret_reading->boot_ns = before;
+		ret_reading->real_ns = real;
+		ret_reading->monotonic_ns = monotonic;
+		ret_reading->error_ns = took;
+	}
+	ret_reading->sync = system_sync();
+}
+
+const struct kw_clock kw_clock_system = { system_boot_ns, system_real_ns, NULL, system_read, NULL };
+
+const char *kw_clock_state_name(enum kw_clock_state state)
+{
+	static const char *const names[KW_CLOCK_STATE_COUNT_] = {
+		[KW_CLOCK_UNKNOWN] = "unknown",
+		[KW_CLOCK_UNSYNCHRONISED] = "unsynchronised",
+		[KW_CLOCK_SYNCHRONISED] = "synchronised",
+	};
+
+	return (unsigned int)state < KW_CLOCK_STATE_COUNT_ ? names[state] : NULL;
+}
 
 uint64_t kw_clock_boot_ns(const struct kw_clock *clock)
 {
@@ -42,13 +91,79 @@ uint64_t kw_clock_real_ns(const struct kw_clock *clock)
 	return clock->real_ns(clock->context);
 }
 
+int kw_clock_read(const struct kw_clock *clock, struct kw_clock_reading *ret_reading)
+{
+	if (!clock->read)
+		return -EOPNOTSUPP;
+	clock->read(clock->context, ret_reading);
+	return 0;
+}
+
+/* How many of the steps are remembered. */
+static uint64_t remembered(const struct kw_clock_steps *steps)
+{
+	return steps->count < KW_CLOCK_STEPS_MAX ? steps->count : KW_CLOCK_STEPS_MAX;
+}
+
+int64_t kw_clock_stepped_ns(const struct kw_clock *clock, uint64_t from_boot_ns,
+			    uint64_t to_boot_ns)
+{
+	uint64_t sum = 0; /* of two's complements: what wraps comes back */
+
+	for (uint64_t i = 0; clock->steps && i < remembered(clock->steps); i++) {
+		const struct kw_clock_step *step = &clock->steps->last[i];
+
+		if (step->from_boot_ns >= from_boot_ns && step->to_boot_ns <= to_boot_ns)
+			sum += (uint64_t)step->by_ns;
+	}
+	return (int64_t)sum;
+}
+
+/* Never before 1970, and not behind what 64 bits hold. */
+static uint64_t add_ns(uint64_t real_ns, int64_t by_ns)
+{
+	uint64_t amount = by_ns < 0 ? 0 - (uint64_t)by_ns : (uint64_t)by_ns;
+
+	if (by_ns < 0)
+		return amount > real_ns ? 0 : real_ns - amount;
+	return amount > UINT64_MAX - real_ns ? UINT64_MAX : real_ns + amount;
+}
+
+uint64_t kw_clock_real_before(const struct kw_clock *clock, uint64_t boot_ns, uint64_t at_boot_ns,
+			      uint64_t real_ns)
+{
+	int64_t stepped = kw_clock_stepped_ns(clock, boot_ns, at_boot_ns);
+	uint64_t then = add_ns(real_ns, stepped == INT64_MIN ? INT64_MAX : -stepped);
+	uint64_t age = at_boot_ns > boot_ns ? at_boot_ns - boot_ns : 0;
+
+	return age > then ? 0 : then - age;
+}
+
 uint64_t kw_clock_real_of_boot(const struct kw_clock *clock, uint64_t boot_ns)
 {
 	uint64_t real = kw_clock_real_ns(clock), boot = kw_clock_boot_ns(clock);
 
 	if (boot_ns > boot)
 		return real + (boot_ns - boot);
-	return boot - boot_ns > real ? 0 : real - (boot - boot_ns);
+	return kw_clock_real_before(clock, boot_ns, boot, real);
+}
+
+uint64_t kw_clock_settled_real_ns(const struct kw_clock *clock, uint64_t settle_ns)
+{
+	uint64_t real = kw_clock_real_ns(clock), boot = kw_clock_boot_ns(clock);
+	uint64_t since = boot > settle_ns ? boot - settle_ns : 0;
+	unsigned int recent = 0;
+
+	for (uint64_t i = 0; clock->steps && i < remembered(clock->steps); i++) {
+		const struct kw_clock_step *step = &clock->steps->last[i];
+
+		if (step->to_boot_ns < since)
+			continue;
+		recent++;
+		if (step->by_ns > 0)
+			real = add_ns(real, -step->by_ns);
+	}
+	return recent == KW_CLOCK_STEPS_MAX ? 0 : real;
 }
 
 /* Days since 1970-01-01 to a civil date: eras of 400 years, years that begin in March. */

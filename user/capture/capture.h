@@ -520,6 +520,9 @@ uint64_t kw_hooks_backlog(const struct kw_hooks *hooks);
 int kw_hooks_collect_losses(struct kw_hooks *hooks, kw_observation_fn callback, void *context)
 	kw_must_check;
 
+/* Losses that the producers have counted and kw_hooks_collect_losses() has not told yet. 0 or -errno. */
+int kw_hooks_open_losses(const struct kw_hooks *hooks, uint64_t *ret_losses) kw_must_check;
+
 /* What the programs have counted of one cgroup, by its id, whatever became of records and of the cgroup.
  * 0; -ENOENT: nothing, or there are no programs. */
 int kw_hooks_cgroup_counts(const struct kw_hooks *hooks, uint64_t cgroup_id,

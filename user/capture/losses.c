@@ -201,3 +201,69 @@ int kw_hooks_collect_losses(struct kw_hooks *hooks, kw_observation_fn callback, 
 	kw_reader_mark(hooks);
 	return hooks->maps.losses < 0 ? 0 : kw_losses_tell(&turn);
 }
+
+static uint64_t less(uint64_t lost, uint64_t told)
+{
+	return lost > told ? lost - told : 0;
+}
+
+static int sum_cgroups(const struct kw_pins_maps *maps, uint64_t *sum)
+{
+	struct kw_cgroup_loss_key keys[BATCH];
+	uint32_t position, count;
+	uint64_t lost[BATCH];
+	void *from = NULL;
+
+	for (unsigned int i = 0; i < 2 * KW_CGROUP_LOSSES_MAX / BATCH; i++, from = &position) {
+		int r;
+
+		count = BATCH;
+		r = bpf_map_lookup_batch(maps->cgroup_losses, from, &position, keys, lost, &count,
+					 NULL);
+		if (r < 0 && errno != ENOENT) /* ENOENT: these were the last */
+			return -errno;
+		for (uint32_t at = 0; at < count; at++) {
+			uint64_t told = 0;
+
+			if (keys[at].reason == KW_LOSS_PATH_TRUNCATED)
+				continue;
+			if (bpf_map_lookup_elem(maps->cgroup_losses_told, &keys[at], &told) < 0)
+				told = 0; /* the first of this cgroup */
+			*sum += less(lost[at], told);
+		}
+		if (r < 0)
+			break;
+	}
+	return 0;
+}
+
+int kw_hooks_open_losses(const struct kw_hooks *hooks, uint64_t *ret_losses)
+{
+	const struct kw_pins_maps *maps = &hooks->maps;
+	uint64_t sum = 0;
+	int r = 0;
+
+	if (maps->losses < 0) { /* no program that could lose anything */
+		*ret_losses = 0;
+		return 0;
+	}
+	if (has_shape(maps->cgroup_losses, sizeof(struct kw_cgroup_loss_key), sizeof(uint64_t),
+		      0) &&
+	    maps->cgroup_losses_told >= 0)
+		r = sum_cgroups(maps, &sum);
+	for (uint32_t index = 0; index < KW_RECORD_KIND_COUNT_ * KW_LOSS_REASON_COUNT_ && r == 0;
+	     index++) {
+		uint64_t lost, told;
+
+		if (index % KW_LOSS_REASON_COUNT_ == KW_LOSS_PATH_TRUNCATED)
+			continue; /* nothing is missing but the path's end */
+		if (bpf_map_lookup_elem(maps->losses, &index, &lost) < 0 ||
+		    bpf_map_lookup_elem(maps->losses_told, &index, &told) < 0)
+			r = -errno;
+		else
+			sum += less(lost, told);
+	}
+	if (r == 0)
+		*ret_losses = sum;
+	return r;
+}

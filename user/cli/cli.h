@@ -12,6 +12,7 @@
 int kw_cli_cells(int argc, char **argv);
 int kw_cli_doctor(int argc, char **argv);
 int kw_cli_incidents(int argc, char **argv);
+int kw_cli_index(int argc, char **argv);
 int kw_cli_keygen(int argc, char **argv);
 int kw_cli_parity(int argc, char **argv);
 int kw_cli_prove(int argc, char **argv);

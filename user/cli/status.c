@@ -159,6 +159,25 @@ static void append_ledger(struct kw_bytes *out, const json_t *ledger)
 				       sequence - durable);
 }
 
+/* The wall clock; a daemon that does not say is left alone. */
+static void append_clock(struct kw_bytes *out, const json_t *clock)
+{
+	const char *state = kw_show_text(json_object_get(clock, "state"));
+	uint64_t steps = number_at(clock, "steps"), suspends = number_at(clock, "suspends");
+	uint64_t error_usec;
+
+	if (!state)
+		return;
+	kw_bytes_append_string(out, "  clock     ");
+	kw_show_append(out, state);
+	if (kw_show_number(json_object_get(clock, "maxErrorUsec"), &error_usec))
+		kw_bytes_append_format(out, ", at most %" PRIu64 " us off by the kernel's account",
+				       error_usec);
+	kw_bytes_append_format(
+		out, "; set %" PRIu64 " times, suspended %" PRIu64 " times since the start\n",
+		steps, suspends);
+}
+
 static void append_account(struct kw_bytes *out, const json_t *account)
 {
 	kw_bytes_append_format(out,
@@ -191,6 +210,7 @@ static void append_all(struct kw_bytes *out, const json_t *status, bool utc)
 	append_events(out, json_object_get(status, "events"), utc);
 	append_account(out, json_object_get(status, "account"));
 	append_ledger(out, json_object_get(status, "ledger"));
+	append_clock(out, json_object_get(status, "clock"));
 	kw_bytes_append_format(out, "  cells     %" PRIu64 " registered\n",
 			       number_at(status, "cells"));
 }

@@ -39,6 +39,8 @@ struct kw_settings {
 	uint64_t segment_age_ns; /* 0: whatever its age */
 	struct kw_archive_policy archive;
 	enum kw_profile profile;
+	uint64_t checkpoint_ns;	      /* between two checkpoints when lines were added */
+	uint64_t checkpoint_events;   /* or after so many lines */
 	uint64_t epoch_seconds;	      /* a key signs so long; 0: until somebody makes another */
 	uint64_t evidence_ring_bytes; /* 0: as built */
 	uint64_t bulk_ring_bytes;
@@ -61,10 +63,17 @@ extern const char *const kw_setting_durabilities[KW_DURABILITY_COUNT_ + 1];
 int kw_setting_parse_word(const char *const words[], const char *value, unsigned int *ret_number)
 	kw_must_check;
 
+/* Replaces *target (owned) by a copy of the value: a path, patterns of paths, or names of units, both separated by
+ * blanks. 0, -EINVAL, -ENOMEM. */
+int kw_setting_set_path(char **target, const char *value, bool may_be_empty) kw_must_check;
+int kw_setting_set_globs(char **target, const char *value) kw_must_check;
+int kw_setting_set_units(char **target, const char *value) kw_must_check;
+
 /* "yes", "no", as systemd has them. 0 or -EINVAL. */
 int kw_setting_parse_bool(const char *value, bool *ret_value) kw_must_check;
-/* Seconds, or a number with s, m (min), h, d, w or y, at most maximum_sec seconds. 0 or -EINVAL. */
-int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_ns) kw_must_check;
+/* Seconds, or a number with s, m (min), h, d, w or y, from minimum_sec to maximum_sec seconds. 0 or -EINVAL. */
+int kw_setting_parse_age(const char *value, uint64_t minimum_sec, uint64_t maximum_sec,
+			 uint64_t *ret_ns) kw_must_check;
 
 /* An octal file mode. 0 or -EINVAL. */
 int kw_setting_parse_mode(const char *value, mode_t maximum, mode_t *ret_mode) kw_must_check;
@@ -244,6 +253,11 @@ void kw_gatekeeper_retry(struct kw_daemon *daemon);
 
 /* Looks up where they run, and tells the hooks when that has changed. */
 void kw_killers_turn(struct kw_daemon *daemon);
+
+/* ---- clockset.c ---- */
+
+/* Wakes the loop when the wall clock is set. 0 or -errno. */
+int kw_clockset_start(struct kw_daemon *daemon) kw_must_check;
 
 /* ---- bulk.c: the ring that wakes nobody ---- */
 

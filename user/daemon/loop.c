@@ -5,6 +5,7 @@
  * evidence stands above guests and timers. Every source has a bound per turn.
  *
  *   −100  SIGTERM, SIGINT, SIGHUP         −30  gate, ≤ 64 messages
+ *    −60  the wall clock was set
  *    −50  evidence ring, ≤ 64 records     −20  cells' inotify, drained; cgroups' inotify, ≤ 2 ms
  *     10  incident deadlines, a round      20  housekeeping: losses, polling, checkpoints
  *     15  bulk ring, polled                    a slice of the round of all cgroups, ≤ 2 ms
@@ -47,8 +48,11 @@ static int rearm_deadline(struct kw_daemon *daemon)
 
 static int on_post(sd_event_source *source, void *context)
 {
+	struct kw_daemon *daemon = context;
+
 	(void)source;
-	return rearm_deadline(context);
+	kw_pipeline_checkpoint_early(&daemon->pipeline);
+	return rearm_deadline(daemon);
 }
 
 static int on_evidence(sd_event_source *source, int fd, uint32_t events, void *context)
@@ -215,6 +219,8 @@ static int add_sources(struct kw_daemon *daemon)
 	if (r >= 0)
 		r = sd_event_source_set_floating(post, true);
 	sd_event_source_unref(post);
+	if (r >= 0)
+		r = kw_clockset_start(daemon);
 	if (r >= 0)
 		r = kw_bulk_start(daemon);
 	if (r >= 0)

@@ -195,9 +195,27 @@ static void write_ledger(const struct kw_daemon *daemon, struct kw_bytes *out)
 	plain(out, "cells", "gauge", "Registered cells.", kw_cells_count(daemon->pipeline.cells));
 }
 
+void kw_metrics_write_clock(const struct kw_clockwatch *watch, const struct kw_clock_sync *sync,
+			    struct kw_bytes *out)
+{
+	if (sync && sync->state != KW_CLOCK_UNKNOWN) {
+		plain(out, "clock_synchronised", "gauge",
+		      "1: the kernel takes the wall clock for synchronised; absent: it cannot be told.",
+		      sync->state == KW_CLOCK_SYNCHRONISED);
+		head(out, "clock_max_error_seconds", "gauge",
+		     "The kernel's bound of the wall clock's error.");
+		kw_bytes_append_string(out, "kwitness_clock_max_error_seconds ");
+		seconds(out, sync->max_error_usec * KW_NSEC_PER_USEC);
+	}
+	plain(out, "clock_steps_total", "counter", "Times the wall clock was set.",
+	      watch->steps.count);
+	plain(out, "suspends_total", "counter", "Times the host was suspended.", watch->suspends);
+}
+
 void kw_metrics_write(const struct kw_daemon *daemon, struct kw_bytes *out)
 {
 	struct kw_status_costs costs;
+	struct kw_clock_sync sync;
 
 	head(out, "build_info", "gauge", "The version that runs.");
 	kw_bytes_append_string(out, "kwitness_build_info{version=\"" KW_VERSION "\"} 1\n");
@@ -211,4 +229,6 @@ void kw_metrics_write(const struct kw_daemon *daemon, struct kw_bytes *out)
 	write_kills(daemon, out);
 	write_parity(daemon, out);
 	write_ledger(daemon, out);
+	kw_metrics_write_clock(&daemon->pipeline.clockwatch,
+			       kw_pipeline_clock_sync(&daemon->pipeline, &sync), out);
 }

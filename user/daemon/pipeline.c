@@ -198,12 +198,12 @@ int kw_pipeline_ready(struct kw_pipeline *pipeline)
 		pipeline->said_full = false;
 		kw_log(LOG_NOTICE, "the ledger takes lines again");
 		tell(pipeline, "Recording.", "");
-		return kw_pipeline_gap(
+		r = kw_pipeline_gap(
 			pipeline, KW_GAP_FILE, "ledger", since,
 			"the ledger could not be written (%s); records waited in the kernel's ring, and what did not fit there is declared as lost%s",
 			strerror(-why), describe_doubt(pipeline, doubt, sizeof(doubt)));
 	}
-	return 0;
+	return r < 0 ? r : kw_pipeline_clock_look(pipeline);
 }
 
 int kw_pipeline_gap(struct kw_pipeline *pipeline, enum kw_gap_kind kind, const char *stage,

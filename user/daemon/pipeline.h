@@ -5,6 +5,7 @@
  * here waits for a descriptor, arms a timer or reads a clock of its own, so that the event loop (loop.c)
  * and recorded records with a clock of the test's (tests/replay) go through the same code.
  */
+#include "user/base/clockwatch.h"
 #include "user/daemon/journal.h"
 #include "user/daemon/tally.h"
 #include "user/deliver/deliver.h"
@@ -41,6 +42,7 @@ struct kw_pipeline_options {
 	const struct kw_clock *clock;
 	/* Between two checkpoints when lines were added; 0: none are made, and no head is kept. */
 	uint64_t checkpoint_ns;
+	uint64_t checkpoint_events; /* or after so many lines; 0: however many */
 	/* What waits in the kernel, when it was asked; NULL: not known. */
 	const struct kw_unread *unread;
 	/* Hears, in words, when the ledger stops and starts to take lines; may be NULL. */
@@ -49,7 +51,9 @@ struct kw_pipeline_options {
 
 /* key and clock are borrowed and outlive it. */
 struct kw_pipeline {
-	const struct kw_clock *clock;
+	const struct kw_clock *clock; /* own_clock */
+	struct kw_clock own_clock;    /* the one it was given, and the steps it knows of */
+	struct kw_clockwatch clockwatch;
 	const char *ledger_path; /* borrowed; for messages */
 	const char *cgroup_root; /* borrowed */
 	void (*status)(const char *words);
@@ -79,6 +83,7 @@ struct kw_pipeline {
 	struct kw_tally *tally;	    /* owned; NULL: nobody asks */
 	struct kw_journal *journal; /* borrowed; NULL: none is told */
 	uint64_t checkpoint_ns;
+	uint64_t checkpoint_events;   /* 0: however many lines */
 	uint64_t checkpoint_boot_ns;  /* of the last one */
 	uint64_t checkpoint_sequence; /* its own line's; 0: none since the start */
 	bool checkpoint_pending;      /* checkpoint_tree is being made durable */
@@ -121,8 +126,25 @@ int kw_pipeline_tree(const struct kw_pipeline *pipeline, const struct kw_chain_h
 
 /* A turn of housekeeping: begins a checkpoint when one is due, writes it when its head is durable. */
 void kw_pipeline_checkpoint(struct kw_pipeline *pipeline);
+/* After any turn: the same, when many lines were added or a head has just become durable; else nothing. */
+void kw_pipeline_checkpoint_early(struct kw_pipeline *pipeline);
 /* The last one, over everything; waits for the disk. 0 or -errno. */
 int kw_pipeline_checkpoint_stop(struct kw_pipeline *pipeline) kw_must_check;
+
+/* ---- pipeline_clock.c ---- */
+
+/* Takes the clock over, with room for the steps it will make. */
+void kw_pipeline_clock_init(struct kw_pipeline *pipeline, const struct kw_clock *clock);
+/* Begins to watch, and lets the gap of a start say how the clock stands; clock is lent to the gap. */
+void kw_pipeline_clock_begin(struct kw_pipeline *pipeline, struct kw_gap_clock *clock,
+			     struct kw_gap *gap);
+/* Declares what has become of the clocks since the last look. 0 or -errno: tried again at the next. */
+int kw_pipeline_clock_look(struct kw_pipeline *pipeline) kw_must_check;
+/* The wall clock's state as it was declared last, and its error now: ret_sync, or NULL when nobody can tell. */
+const struct kw_clock_sync *kw_pipeline_clock_sync(const struct kw_pipeline *pipeline,
+						   struct kw_clock_sync *ret_sync);
+/* Wall-clock time for what may be removed: a step forwards counts after an hour only. */
+uint64_t kw_pipeline_clock_settled_ns(const struct kw_pipeline *pipeline);
 
 /* ---- pipeline_segments.c ---- */
 

@@ -21,6 +21,16 @@ static uint64_t last_sequence(const struct kw_pipeline *pipeline)
 	return kw_attest_head(pipeline->attest).sequence;
 }
 
+/* Lines since the last one, of this run or of the one before. */
+static bool is_full(const struct kw_pipeline *pipeline)
+{
+	uint64_t since = pipeline->checkpoint_sequence ? pipeline->checkpoint_sequence
+						       : pipeline->first_sequence - 1;
+
+	return pipeline->checkpoint_events &&
+	       last_sequence(pipeline) - since >= pipeline->checkpoint_events;
+}
+
 static bool is_due(struct kw_pipeline *pipeline, enum kw_checkpoint_reason *ret_reason)
 {
 	uint64_t age = kw_clock_boot_ns(pipeline->clock) - pipeline->checkpoint_boot_ns;
@@ -32,6 +42,10 @@ static bool is_due(struct kw_pipeline *pipeline, enum kw_checkpoint_reason *ret_
 	*ret_reason = changed ? KW_CHECKPOINT_INTERVAL : KW_CHECKPOINT_HEARTBEAT;
 	if (changed && kw_pipeline_segment_is_due(pipeline))
 		return true;
+	if (is_full(pipeline)) {
+		*ret_reason = KW_CHECKPOINT_EVENTS;
+		return true;
+	}
 	return age >= (changed ? pipeline->checkpoint_ns : HEARTBEAT_NS);
 }
 
@@ -58,6 +72,18 @@ static int begin(struct kw_pipeline *pipeline, enum kw_checkpoint_reason reason)
 	return 0;
 }
 
+/* What the kernel or the gate has counted as lost and no gap has declared yet. False: not known. */
+static bool count_open_losses(const struct kw_pipeline *pipeline, uint64_t *ret_losses)
+{
+	uint64_t kernel = 0, held = kw_reconcile_open_losses(pipeline->reconcile);
+
+	if (pipeline->hooks && kw_hooks_open_losses(pipeline->hooks, &kernel) < 0)
+		return false;
+	if (__builtin_add_overflow(kernel, held, ret_losses))
+		*ret_losses = UINT64_MAX;
+	return true;
+}
+
 static int emit(struct kw_pipeline *pipeline)
 {
 	struct kw_checkpoint checkpoint = {
@@ -68,8 +94,11 @@ static int emit(struct kw_pipeline *pipeline)
 	};
 	uint64_t sequence = last_sequence(pipeline) + 1;
 	struct kw_parity_totals parity;
+	struct kw_clock_sync sync;
 	int r;
 
+	checkpoint.clock = kw_pipeline_clock_sync(pipeline, &sync);
+	checkpoint.open_losses_known = count_open_losses(pipeline, &checkpoint.open_losses);
 	if (pipeline->sweep) {
 		kw_reconcile_totals(pipeline->reconcile, &parity);
 		checkpoint.parity = &parity;
@@ -114,6 +143,16 @@ void kw_pipeline_checkpoint(struct kw_pipeline *pipeline)
 	if (r <
 	    0) /* a ledger that takes no lines is told of by the next finding; this is tried again */
 		kw_log(LOG_DEBUG, "no checkpoint: %s", strerror(-r));
+}
+
+void kw_pipeline_checkpoint_early(struct kw_pipeline *pipeline)
+{
+	if (!pipeline->checkpoint_ns || pipeline->blocked < 0)
+		return;
+	if (pipeline->checkpoint_pending
+		    ? kw_ledger_kept_head(pipeline->ledger) >= pipeline->checkpoint_tree.tree.size
+		    : is_full(pipeline))
+		kw_pipeline_checkpoint(pipeline);
 }
 
 int kw_pipeline_checkpoint_stop(struct kw_pipeline *pipeline)

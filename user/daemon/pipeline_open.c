@@ -35,7 +35,7 @@ static int open_attest(struct kw_pipeline *pipeline, const struct kw_pipeline_op
 	struct kw_attest_options attest = {
 		.key = options->key,
 		.source = options->source,
-		.clock = options->clock,
+		.clock = pipeline->clock,
 		.head = found->head,
 		.tree = options->checkpoint_ns ? &tree : NULL,
 	};
@@ -67,7 +67,7 @@ static int open_reconcile(struct kw_pipeline *pipeline, const struct kw_pipeline
 	int r;
 
 	(void)snprintf(reconcile.boot_id, sizeof(reconcile.boot_id), "%s", options->boot_id);
-	r = kw_poller_open(options->cgroup_root, options->clock, &pipeline->poller);
+	r = kw_poller_open(options->cgroup_root, pipeline->clock, &pipeline->poller);
 	if (r == 0)
 		r = kw_cells_open(options->cells, options->cgroup_root, &pipeline->cells);
 	if (r < 0)
@@ -165,6 +165,7 @@ static int declare_start(struct kw_pipeline *pipeline, const struct kw_pipeline_
 {
 	const char *boot_id = options->boot_id;
 	struct kw_gap gap = { .stage = "daemon" };
+	struct kw_gap_clock clock;
 	int r;
 
 	gap.to_boot_ns = kw_clock_boot_ns(pipeline->clock);
@@ -172,6 +173,7 @@ static int declare_start(struct kw_pipeline *pipeline, const struct kw_pipeline_
 	describe_start(boot_id, found, &gap);
 	if (gap.kind == KW_GAP_RESTART && options->unread)
 		describe_unread(options->unread, &gap);
+	kw_pipeline_clock_begin(pipeline, &clock, &gap);
 	r = kw_reconcile_gap(pipeline->reconcile, &gap, gap.to_boot_ns);
 	if (r == 0 && found->torn)
 		r = kw_pipeline_gap(
@@ -193,15 +195,16 @@ int kw_pipeline_open(struct kw_pipeline *pipeline, const struct kw_pipeline_opti
 	int r;
 
 	*pipeline = (struct kw_pipeline){
-		.clock = options->clock,
 		.ledger_path = options->ledger,
 		.durability = options->durability,
 		.cgroup_root = options->cgroup_root,
 		.status = options->status,
 		.poll_interval_ns = options->poll_interval_ns,
 		.checkpoint_ns = options->checkpoint_ns,
+		.checkpoint_events = options->checkpoint_events,
 		.checkpoint_boot_ns = kw_clock_boot_ns(options->clock),
 	};
+	kw_pipeline_clock_init(pipeline, options->clock);
 	kw_bytes_init(&pipeline->line, KW_EVENT_MAX);
 	r = kw_tally_new(&pipeline->tally);
 	if (r < 0)

@@ -122,5 +122,5 @@ void kw_pipeline_segments(struct kw_pipeline *pipeline)
 		return;
 	pipeline->archive_segment = segment;
 	pipeline->archive_boot_ns = now;
-	kw_archive_look(pipeline->archive, segment, kw_clock_real_ns(pipeline->clock));
+	kw_archive_look(pipeline->archive, segment, kw_pipeline_clock_settled_ns(pipeline));
 }

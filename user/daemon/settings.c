@@ -84,6 +84,8 @@ static const struct setting settings_table[] = {
 	{ "ledger", "durability", TYPE_DURABILITY, AT(durability), "evidence", 0, 0 },
 	{ "ledger", "segment-bytes", TYPE_BYTES, AT(segment_bytes), "67108864", 65536, 1ULL << 40 },
 	{ "ledger", "segment-age", TYPE_AGE, AT(segment_age_ns), "1d", 0, AGE_MAX_SEC },
+	{ "ledger", "checkpoint-interval", TYPE_AGE, AT(checkpoint_ns), "10s", 1, 60 },
+	{ "ledger", "checkpoint-events", TYPE_BYTES, AT(checkpoint_events), "4096", 1, 1ULL << 32 },
 	{ "ledger", "retain-bytes", TYPE_BYTES, AT(archive.retain_bytes), "0", 0, 1ULL << 60 },
 	{ "ledger", "retain-age", TYPE_AGE, AT(archive.retain_age_ns), "0", 0, AGE_MAX_SEC },
 	{ "ledger", "retain-force", TYPE_BOOL, AT(archive.force), "no", 0, 0 },
@@ -95,49 +97,6 @@ static const struct setting settings_table[] = {
 /* Numbers that may change while the daemon runs; whatever is opened at the start may not. */
 static const char *const live_keys[] = { "poll-interval-ms", "interval-ms", "epoch-seconds",
 					 "durability" };
-
-static int set_path(char **target, const char *value, bool may_be_empty)
-{
-	char *copy;
-
-	if (value[0] == '\0' ? !may_be_empty : strlen(value) >= KW_PATH_MAX)
-		return -EINVAL;
-	copy = strdup(value);
-	if (!copy)
-		return -ENOMEM;
-	free(*target);
-	*target = copy;
-	return 0;
-}
-
-/* Patterns of paths, separated by blanks; none is allowed, and none that can match nothing. */
-static int set_globs(char **target, const char *value)
-{
-	size_t count = 0;
-
-	for (const char *at = value + strspn(value, " \t"); *at; at += strspn(at, " \t")) {
-		if (++count > KW_SWEEP_GLOBS_MAX || !strchr("/*?", *at))
-			return -EINVAL;
-		at += strcspn(at, " \t");
-	}
-	return set_path(target, count ? value : "", true);
-}
-
-/* Names of units, or paths of cgroups, separated by blanks. */
-static int set_units(char **target, const char *value)
-{
-	size_t count = 0;
-
-	for (const char *at = value + strspn(value, " \t"); *at; at += strspn(at, " \t")) {
-		size_t length = strcspn(at, " \t");
-
-		if (++count > KW_KILLERS_MAX || (length == 2 && strncmp(at, "..", 2) == 0) ||
-		    memmem(at, length, "../", 3) || memmem(at, length, "/..", 3))
-			return -EINVAL;
-		at += length;
-	}
-	return set_path(target, count ? value : "", true);
-}
 
 static int set_tier(enum kw_tier *target, const char *value)
 {
@@ -201,20 +160,20 @@ static int apply(struct kw_settings *settings, const struct setting *setting, co
 
 	switch (setting->type) {
 	case TYPE_PATH:
-		return set_path(target, value, false);
+		return kw_setting_set_path(target, value, false);
 	case TYPE_PATH_OR_EMPTY:
-		return set_path(target, value, true);
+		return kw_setting_set_path(target, value, true);
 	case TYPE_GLOBS:
-		return set_globs(target, value);
+		return kw_setting_set_globs(target, value);
 	case TYPE_UNITS:
-		return set_units(target, value);
+		return kw_setting_set_units(target, value);
 	case TYPE_TIER:
 		return set_tier(target, value);
 	case TYPE_MILLISECONDS:
 	case TYPE_BYTES:
 		return set_number(target, setting, value);
 	case TYPE_AGE:
-		return kw_setting_parse_age(value, setting->maximum, target);
+		return kw_setting_parse_age(value, setting->minimum, setting->maximum, target);
 	case TYPE_BOOL:
 		return kw_setting_parse_bool(value, target);
 	case TYPE_USER:

@@ -47,7 +47,8 @@ int kw_setting_parse_bool(const char *value, bool *ret_value)
 	return -EINVAL;
 }
 
-int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_ns)
+int kw_setting_parse_age(const char *value, uint64_t minimum_sec, uint64_t maximum_sec,
+			 uint64_t *ret_ns)
 {
 	static const struct {
 		const char *suffix;
@@ -62,7 +63,8 @@ int kw_setting_parse_age(const char *value, uint64_t maximum_sec, uint64_t *ret_
 	for (size_t i = 0; i < kw_array_size(units); i++) {
 		if (strcmp(value + digits, units[i].suffix) != 0)
 			continue;
-		if (number > maximum_sec / units[i].seconds)
+		if (number > maximum_sec / units[i].seconds ||
+		    number * units[i].seconds < minimum_sec)
 			return -EINVAL;
 		*ret_ns = number * units[i].seconds * KW_NSEC_PER_SEC;
 		return 0;
@@ -105,4 +107,47 @@ int kw_setting_parse_syscall_filter(const char *value, enum kw_syscall_filter *r
 const char *kw_setting_syscall_filter_name(enum kw_syscall_filter filter)
 {
 	return syscall_filters[filter];
+}
+
+int kw_setting_set_path(char **target, const char *value, bool may_be_empty)
+{
+	char *copy;
+
+	if (value[0] == '\0' ? !may_be_empty : strlen(value) >= KW_PATH_MAX)
+		return -EINVAL;
+	copy = strdup(value);
+	if (!copy)
+		return -ENOMEM;
+	free(*target);
+	*target = copy;
+	return 0;
+}
+
+/* Patterns of paths, separated by blanks; none is allowed, and none that can match nothing. */
+int kw_setting_set_globs(char **target, const char *value)
+{
+	size_t count = 0;
+
+	for (const char *at = value + strspn(value, " \t"); *at; at += strspn(at, " \t")) {
+		if (++count > KW_SWEEP_GLOBS_MAX || !strchr("/*?", *at))
+			return -EINVAL;
+		at += strcspn(at, " \t");
+	}
+	return kw_setting_set_path(target, count ? value : "", true);
+}
+
+/* Names of units, or paths of cgroups, separated by blanks. */
+int kw_setting_set_units(char **target, const char *value)
+{
+	size_t count = 0;
+
+	for (const char *at = value + strspn(value, " \t"); *at; at += strspn(at, " \t")) {
+		size_t length = strcspn(at, " \t");
+
+		if (++count > KW_KILLERS_MAX || (length == 2 && strncmp(at, "..", 2) == 0) ||
+		    memmem(at, length, "../", 3) || memmem(at, length, "/..", 3))
+			return -EINVAL;
+		at += length;
+	}
+	return kw_setting_set_path(target, count ? value : "", true);
 }

@@ -18,9 +18,6 @@
 #include "user/base/file.h"
 #include "user/base/log.h"
 
-/* A checkpoint is over at most so many seconds of lines. */
-#define CHECKPOINT_NS (10 * KW_NSEC_PER_SEC)
-
 /* First line of a small file, without its newline. */
 static int read_word(const char *path, char *ret_word, size_t size)
 {
@@ -94,7 +91,8 @@ static int open_pipeline(struct kw_daemon *daemon)
 		.source = daemon->source,
 		.key = daemon->key,
 		.clock = daemon->clock,
-		.checkpoint_ns = CHECKPOINT_NS,
+		.checkpoint_ns = settings->checkpoint_ns,
+		.checkpoint_events = settings->checkpoint_events,
 		.status = notify_status,
 		.unread = has_unread ? &unread : NULL,
 	};

@@ -98,18 +98,31 @@ static json_t *events(const struct kw_daemon *daemon)
 	return object;
 }
 
+json_t *kw_status_clock_json(const struct kw_clockwatch *watch, const struct kw_clock_sync *sync)
+{
+	enum kw_clock_state state = sync ? sync->state : KW_CLOCK_UNKNOWN;
+
+	return json_pack("{s:s, s:o, s:o, s:o}", "state", kw_clock_state_name(state),
+			 "maxErrorUsec",
+			 state == KW_CLOCK_UNKNOWN ? json_null() : number(sync->max_error_usec),
+			 "steps", number(watch->steps.count), "suspends", number(watch->suspends));
+}
+
 static json_t *make(const struct kw_daemon *daemon)
 {
 	const struct kw_pipeline *pipeline = &daemon->pipeline;
 	const struct kw_totals *totals = &pipeline->totals;
 	const char *trouble = kw_status_trouble(daemon);
+	struct kw_clock_sync sync;
 
 	return json_pack(
-		"{s:s, s:o, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:{s:s, s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:o, s:o}}",
+		"{s:s, s:o, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:o, s:{s:s, s:o, s:o, s:o}, s:{s:o, s:o, s:o, s:o, s:o}}",
 		"version", KW_VERSION, "started", time_text(daemon->start_real_ns), "working",
 		trouble == NULL, "trouble", trouble ? json_string(trouble) : json_null(), "tier",
-		kw_tier_name(kw_hooks_tier(daemon->hooks)), "hooks", hooks(daemon), "cost",
-		costs(daemon), "events", events(daemon), "cells",
+		kw_tier_name(kw_hooks_tier(daemon->hooks)), "clock",
+		kw_status_clock_json(&pipeline->clockwatch,
+				     kw_pipeline_clock_sync(pipeline, &sync)),
+		"hooks", hooks(daemon), "cost", costs(daemon), "events", events(daemon), "cells",
 		number(kw_cells_count(pipeline->cells)), "ledger", "path", pipeline->ledger_path,
 		"sequence", number(kw_attest_head(pipeline->attest).sequence), "durableSequence",
 		number(kw_ledger_durable(pipeline->ledger)), "firstOfThisRun",

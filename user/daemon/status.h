@@ -18,6 +18,11 @@ json_t *kw_status_costs_json(const struct kw_status_costs *costs);
 /* The same as metrics; errors stick to out. */
 void kw_metrics_write_costs(const struct kw_status_costs *costs, struct kw_bytes *out);
 
+/* The wall clock; sync NULL: not known. */
+void kw_metrics_write_clock(const struct kw_clockwatch *watch, const struct kw_clock_sync *sync,
+			    struct kw_bytes *out);
+json_t *kw_status_clock_json(const struct kw_clockwatch *watch, const struct kw_clock_sync *sync);
+
 /* Prometheus' text format 0.0.4; errors stick to out. */
 void kw_metrics_write(const struct kw_daemon *daemon, struct kw_bytes *out);
 /* One JSON object, documented in kwitnessd(8). 0 or -ENOMEM. */

@@ -53,7 +53,7 @@ const char *kw_gap_kind_name(enum kw_gap_kind kind)
 		[KW_GAP_GUEST] = "guest",	[KW_GAP_CELL] = "cell",
 		[KW_GAP_GATE] = "gate",		[KW_GAP_FILE] = "file",
 		[KW_GAP_INCIDENT] = "incident", [KW_GAP_TIER] = "tier",
-		[KW_GAP_REMOVED] = "retention",
+		[KW_GAP_REMOVED] = "retention", [KW_GAP_CLOCK] = "clock",
 	};
 
 	return (unsigned int)kind < KW_GAP_KIND_COUNT_ ? names[kind] : NULL;
@@ -352,4 +352,17 @@ int kw_gaps_due(struct kw_reconcile *reconcile, uint64_t now, bool all)
 			held->window_end_boot_ns = now + WINDOW_NS;
 	}
 	return 0;
+}
+
+uint64_t kw_reconcile_open_losses(const struct kw_reconcile *reconcile)
+{
+	const struct held *held;
+	uint64_t sum = 0;
+
+	for (held = reconcile->gap_counts->held; held; held = held->hh.next) {
+		if (held->key.refusal != CLOSED_CONNECTION && held->key.refusal != UNKNOWN_PEER &&
+		    __builtin_add_overflow(sum, held->count, &sum))
+			return UINT64_MAX;
+	}
+	return sum;
 }

@@ -44,6 +44,7 @@ enum kw_gap_kind {
 	KW_GAP_INCIDENT, /* an incident was open when the daemon ended */
 	KW_GAP_TIER,	 /* a tier below the best one: what is not seen by it */
 	KW_GAP_REMOVED,	 /* closed segments are removed from the ledger, as it was told to */
+	KW_GAP_CLOCK,	 /* the wall clock was set, its state has changed, the host was suspended */
 	KW_GAP_KIND_COUNT_
 };
 const char *kw_gap_kind_name(enum kw_gap_kind kind);
@@ -59,6 +60,17 @@ struct kw_gap_removed {
 	const unsigned char *last_hash;
 };
 
+/* What became of the clocks, and how the wall clock stands from here on. */
+struct kw_gap_clock {
+	struct kw_clock_sync sync;
+	int64_t step_ns; /* forwards: above 0; 0: it was not set */
+	uint64_t
+		before_real_ns; /* what it would have shown, and what it showed; 0: it was not set */
+	uint64_t after_real_ns;
+	uint64_t suspended_ns;
+	uint64_t error_ns; /* how far off these may be */
+};
+
 struct kw_gap {
 	enum kw_gap_kind kind;
 	char stage[32];	  /* kernel, ring, gate, cells, ledger, poller, daemon */
@@ -69,6 +81,7 @@ struct kw_gap {
 	uint64_t from_boot_ns; /* 0: not known */
 	uint64_t to_boot_ns;
 	const struct kw_gap_removed *removed; /* retention; borrowed; NULL: nothing */
+	const struct kw_gap_clock *clock;     /* borrowed; NULL: nothing is said of it */
 };
 
 enum kw_verdict {
@@ -428,6 +441,9 @@ int kw_reconcile_flush(struct kw_reconcile *reconcile, uint64_t now_boot_ns) kw_
 /* Says a gap at once (start, torn line, refused cell …); gap is borrowed. */
 int kw_reconcile_gap(struct kw_reconcile *reconcile, const struct kw_gap *gap, uint64_t now_boot_ns)
 	kw_must_check;
+
+/* Frames of guests that were refused and that no gap has declared yet: their turn comes within seconds. */
+uint64_t kw_reconcile_open_losses(const struct kw_reconcile *reconcile);
 
 /* ---- the account across restarts: called before the first observation, in the ledger's order ---- */
 
