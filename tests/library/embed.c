@@ -9,11 +9,24 @@
 #include <stdio.h>
 #include <string.h>
 
+struct seen {
+	unsigned int faults;
+	unsigned int gaps; /* signed lines that say so */
+};
+
+static void on_line(void *context, const struct kw_signed_line *line)
+{
+	static const char gap[] = "host.v1.gap";
+	size_t length = sizeof(gap) - 1;
+
+	if (!line->has_fault && line->type_length > length &&
+	    memcmp(line->type + line->type_length - length, gap, length) == 0)
+		((struct seen *)context)->gaps++;
+}
+
 static void on_fault(void *context, const struct kw_fault_report *report)
 {
-	unsigned int *faults = (unsigned int *)context;
-
-	++*faults;
+	((struct seen *)context)->faults++;
 	printf("%s:%llu: %s: %s\n", report->file, (unsigned long long)report->line,
 	       kw_fault_name(report->fault), report->detail);
 }
@@ -41,7 +54,7 @@ int main(int argc, char **argv)
 	struct kw_verifier *verifier = NULL;
 	struct kw_verify_result result;
 	const char *reason = "cannot be read";
-	unsigned int faults = 0;
+	struct seen seen = { 0, 0 };
 	int r;
 
 	if (argc < 3)
@@ -50,18 +63,20 @@ int main(int argc, char **argv)
 		fprintf(stderr, "%s: %s\n", argv[1], reason);
 		return 2;
 	}
-	r = kw_verifier_new(keyring, false, on_fault, &faults, &verifier);
+	r = kw_verifier_new(keyring, false, on_fault, &seen, &verifier);
+	if (r == 0)
+		kw_verifier_set_reader(verifier, on_line);
 	for (int i = 2; r == 0 && i < argc; i++)
 		r = feed(verifier, argv[i]);
 	if (r == 0)
 		r = kw_verifier_finish(verifier);
 	if (r == 0) {
 		kw_verifier_result(verifier, &result);
-		printf("%llu events, last sequence %llu, %u faults\n",
+		printf("%llu events, last sequence %llu, %u faults, %u gaps\n",
 		       (unsigned long long)result.lines, (unsigned long long)result.last_sequence,
-		       faults);
+		       seen.faults, seen.gaps);
 	}
 	kw_verifier_free(verifier);
 	kw_keyring_free(keyring);
-	return r != 0 ? 2 : faults != 0 || result.lines == 0;
+	return r != 0 ? 2 : seen.faults != 0 || result.lines == 0;
 }

@@ -281,6 +281,10 @@ static void keys_and_checkpoints_have_their_sentences(void **state)
 		run("$kw verify --json --keyring ring --keyring-out later keys.jsonl | jq -rj .checkpoints.lastNote >note; $kw verify --keyring later --since note keys.jsonl"),
 		0);
 	expect("It extends the checkpoint that was kept in note.\n");
+	assert_int_equal(
+		run("mv note \"$(printf 'n\\377\\033')\"; $kw verify --json --keyring later --since \"$(printf 'n\\377\\033')\" keys.jsonl | jq -r .since | od -An -c"),
+		0);
+	expect("n   %   F   F 033  \\n");
 }
 
 static void the_keyring_that_changes_lead_to(void **state)

@@ -326,7 +326,9 @@ static void say_checkpoints(const struct words *words)
 		say_count(words, result->checkpoint_size, "line");
 		kw_bytes_append_format(words->out, " with the root %.*s.\n", length, root);
 	} else {
-		say(words, "No checkpoint was compared with the lines before it.\n");
+		say(words, result->faults[KW_FAULT_CHECKPOINT]
+				   ? "No checkpoint holds against the lines before it.\n"
+				   : "No checkpoint was compared with the lines before it.\n");
 	}
 	if (words->verdict->since) {
 		say(words, words->verdict->result.faults[KW_FAULT_SINCE]
@@ -342,6 +344,10 @@ static void say_checkpoints(const struct words *words)
 static void say_uncovered_lines(const struct words *words)
 {
 	const struct kw_verify_result *result = &words->verdict->result;
+	/* The first line that is in no tree which was compared. */
+	uint64_t behind = result->checkpoint_size < result->first_sequence
+				  ? result->first_sequence
+				  : result->checkpoint_size + 1;
 
 	if (result->first_sequence > 1)
 		kw_bytes_append_format(words->out,
@@ -355,15 +361,14 @@ static void say_uncovered_lines(const struct words *words)
 		say_count(words, result->faults[KW_FAULT_COMPRESSED], "compressed segment");
 		say(words, " that could not be read to its end\n");
 	}
-	if (result->checkpoint_size < result->last_sequence)
-		kw_bytes_append_format(
-			words->out,
-			"  lines %" PRIu64 " to %" PRIu64
-			", behind what the last checkpoint covers: signed and chained, but in no tree\n",
-			result->checkpoint_size < result->first_sequence
-				? result->first_sequence
-				: result->checkpoint_size + 1,
-			result->last_sequence);
+	if (behind == result->last_sequence)
+		kw_bytes_append_format(words->out, "  line %" PRIu64, behind);
+	else if (behind < result->last_sequence)
+		kw_bytes_append_format(words->out, "  lines %" PRIu64 " to %" PRIu64, behind,
+				       result->last_sequence);
+	if (behind <= result->last_sequence)
+		say(words,
+		    ", behind what the last checkpoint covers: signed and chained, but in no tree\n");
 	if (result->checkpoints_unchecked) {
 		say(words, "  ");
 		say_count(words, result->checkpoints_unchecked, "checkpoint");

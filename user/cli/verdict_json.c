@@ -9,6 +9,7 @@
 #include <string.h>
 
 #include "user/base/clock.h"
+#include "user/base/text.h"
 #include "user/cli/cli.h"
 #include "user/cli/summary.h"
 
@@ -53,8 +54,10 @@ size_t kw_verdict_keys(const struct kw_ledger_verdict *verdict,
 		if (use.first_used || use.announced)
 			keys[count++] = use;
 	}
-	qsort(keys, count, sizeof(keys[0]), by_first_use);
 	*ret_omitted = 0;
+	if (count == 0)
+		return 0;
+	qsort(keys, count, sizeof(keys[0]), by_first_use);
 	if (count <= KW_VERDICT_KEYS_MAX) {
 		memcpy(ret_keys, keys, count * sizeof(keys[0]));
 		return count;
@@ -257,12 +260,24 @@ static json_t *pack_result(const struct kw_ledger_verdict *verdict, json_t *faul
 		"profile", kw_cli_profile(result));
 }
 
+/* A file's name may be any bytes. */
+static json_t *pack_since(const char *name)
+{
+	cleanup_bytes struct kw_bytes escaped;
+
+	kw_bytes_init(&escaped, 16384);
+	if (!name)
+		return json_null();
+	kw_text_append_escaped(&escaped, name, strlen(name));
+	return escaped.data ? json_string(escaped.data) : NULL;
+}
+
 json_t *kw_verdict_json(const struct kw_ledger_verdict *verdict, json_t *faults)
 {
 	const struct kw_summary *summary = verdict->summary;
 	json_t *root = pack_result(verdict, faults);
 	json_t *more =
-		json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:s?}", "source",
+		json_pack("{s:s, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:s, s:o}", "source",
 			  summary->source, "firstRecorded",
 			  time_or_null(summary->events > 0, summary->first_real_ns), "lastRecorded",
 			  time_or_null(summary->events > 0, summary->last_real_ns), "eventsByType",
@@ -270,7 +285,7 @@ json_t *kw_verdict_json(const struct kw_ledger_verdict *verdict, json_t *faults)
 			  "losses", pack_losses(summary), "gapList", pack_gaps(summary),
 			  "stoppedInOrder", json_boolean(summary->stopped), "keys",
 			  pack_keys(verdict), "notCovered", pack_uncovered(verdict), "conclusion",
-			  kw_verdict_conclusion(verdict), "since", verdict->since);
+			  kw_verdict_conclusion(verdict), "since", pack_since(verdict->since));
 
 	if (!root || !more || json_object_update(root, more) < 0) {
 		json_decref(root);
