@@ -70,14 +70,16 @@ static void what_becomes_of_segments(void **state)
 	(void)state;
 	assert_int_equal(kw_settings_init(&settings), 0);
 	assert_true(settings.archive.compress);
+	assert_true(settings.archive.index);
 	assert_false(settings.archive.force);
 	assert_int_equal(settings.archive.retain_bytes, 0); /* whatever there is, for ever */
 	assert_int_equal(settings.archive.retain_age_ns, 0);
 	assert_int_equal(settings.segment_age_ns, 86400 * KW_NSEC_PER_SEC);
-	assert_read("[ledger]\ncompress = no\nretain-age = 2w\nretain-bytes = 1000000\n"
+	assert_read("[ledger]\ncompress = no\nindex = no\nretain-age = 2w\nretain-bytes = 1000000\n"
 		    "retain-force = yes\nsegment-age = 90\n",
 		    0, &settings);
 	assert_false(settings.archive.compress);
+	assert_false(settings.archive.index);
 	assert_true(settings.archive.force);
 	assert_int_equal(settings.archive.retain_bytes, 1000000);
 	assert_int_equal(settings.archive.retain_age_ns, 14 * 86400 * KW_NSEC_PER_SEC);
