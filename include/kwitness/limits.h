@@ -357,3 +357,16 @@
 #define KW_HISTORY_SAMPLES 12
 #define KW_HISTORY_EVERY_NS 5000000000ULL
 #define KW_HISTORIES_MAX 4096
+
+/*
+ * What the verdict of `kwitness verify` lists: types of event, kinds and reasons of loss, gaps (the longest),
+ * keys (the first and the last). A ledger may have a million of each, and somebody is to read it. Above: the rest
+ * is added up in one sentence. Bytes of a type, of a gap's kind and of a reason, escaped: longer ones are cut.
+ */
+#define KW_VERDICT_TYPES_MAX 48
+#define KW_VERDICT_LOSSES_MAX 32
+#define KW_VERDICT_GAPS_MAX 50
+#define KW_VERDICT_KEYS_MAX 16
+#define KW_VERDICT_TYPE_BYTES 160
+#define KW_VERDICT_KIND_BYTES 32
+#define KW_VERDICT_TEXT_BYTES 640

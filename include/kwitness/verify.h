@@ -90,6 +90,23 @@ void kw_verifier_free(struct kw_verifier *verifier);
  * What is reported, its order, and from which thread (the caller's) do not change. Before the first feed.
  * 0, -EINVAL, -errno: then nothing has changed. */
 int kw_verifier_set_threads(struct kw_verifier *verifier, unsigned int threads);
+/* A line whose signature is good, and that did not stand before. Borrowed until the callback returns. */
+struct kw_signed_line {
+	const char *file;
+	uint64_t line; /* 1-based in file */
+	uint64_t sequence;
+	uint64_t time_real_ns;	   /* when it happened: ns since 1970, as the host's clock was */
+	uint64_t recorded_real_ns; /* when it was recorded */
+	const char *type;	   /* of the event; type_length bytes */
+	size_t type_length;
+	const char *text; /* all of the line, canonical JSON, without its newline */
+	size_t length;
+	bool has_fault; /* its place or what it states was reported as a fault */
+};
+typedef void (*kw_signed_line_fn)(void *context, const struct kw_signed_line *line);
+/* Shows each such line, in the ledger's order and from the caller's thread, behind the faults that were
+ * reported of it. context is kw_verifier_new()'s. Before the first feed. */
+void kw_verifier_set_reader(struct kw_verifier *verifier, kw_signed_line_fn callback);
 /* Feeds the next bytes of the ledger; lines may be cut anywhere. */
 int kw_verifier_feed(struct kw_verifier *verifier, const char *file, const char *data,
 		     size_t length);
@@ -114,6 +131,14 @@ struct kw_key_use {
 	uint64_t last_used;
 	uint64_t announced; /* the line that announced it */
 	uint64_t retired;   /* the line, its last, that put another in its place */
+	uint64_t
+		first_real_ns; /* when the first line it signed was recorded, and the last: ns since 1970 */
+	uint64_t last_real_ns;
+	/* What it may sign, by the keyring and by the ledger; all included. */
+	uint64_t first_sequence; /* 0: from the first line on */
+	uint64_t last_sequence;	 /* UINT64_MAX: without an end */
+	uint64_t not_before_ns;	 /* 0: not limited */
+	uint64_t not_after_ns;	 /* UINT64_MAX: not limited */
 };
 /* The keys in no order, one after the other: false behind the last. The keyring's, and of those that the
  * ledger announced the last 128. */

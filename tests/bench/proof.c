@@ -86,11 +86,18 @@ static int compare(const void *left, const void *right)
 	return (a > b) - (a < b);
 }
 
-static void print_times(const char *what, uint64_t *times, size_t count)
+static double cpu_ms(const struct rusage *usage)
+{
+	return (double)(usage->ru_utime.tv_sec + usage->ru_stime.tv_sec) * 1e3 +
+	       (double)(usage->ru_utime.tv_usec + usage->ru_stime.tv_usec) / 1e3;
+}
+
+static void print_times(const char *what, uint64_t *times, size_t count, double cpu)
 {
 	qsort(times, count, sizeof(*times), compare);
-	printf("%-44s p50 %7.2f ms   p99 %7.2f ms   (%zu)\n", what, (double)times[count / 2] / 1e6,
-	       (double)times[count * 99 / 100] / 1e6, count);
+	printf("%-42s p50 %7.2f ms   p99 %7.2f ms   processor %.2f ms   (%zu)\n", what,
+	       (double)times[count / 2] / 1e6, (double)times[count * 99 / 100] / 1e6,
+	       cpu / (double)count, count);
 	(void)fflush(stdout);
 }
 
@@ -129,6 +136,7 @@ static void prove(const struct bench *bench, const char *what, bool by_id, bool 
 	char name[64], prove[] = "prove", option[] = "--ledger";
 	char *const argv[] = { bench->kwitness, prove, option, bench->ledger, name, NULL };
 	struct rusage usage;
+	double cpu = 0;
 
 	for (size_t i = 0; i < count; i++) {
 		name_line(bench, by_id, name, sizeof(name));
@@ -137,8 +145,9 @@ static void prove(const struct bench *bench, const char *what, bool by_id, bool 
 			forget(bench->directory, "index");
 		}
 		times[i] = run(argv, &usage);
+		cpu += cpu_ms(&usage);
 	}
-	print_times(what, times, count);
+	print_times(what, times, count, cpu);
 }
 
 static void start_only(const struct bench *bench, size_t count)
@@ -147,10 +156,12 @@ static void start_only(const struct bench *bench, size_t count)
 	char option[] = "--version";
 	char *const argv[] = { bench->kwitness, option, NULL };
 	struct rusage usage;
+	double cpu = 0;
 
 	for (size_t i = 0; i < count; i++)
 		times[i] = run(argv, &usage);
-	print_times("the program's start and end alone", times, count);
+	cpu += cpu_ms(&usage);
+	print_times("the program's start and end alone", times, count, cpu);
 }
 
 static void verify(const struct bench *bench, char *keyring, char *jobs)
@@ -160,8 +171,7 @@ static void verify(const struct bench *bench, char *keyring, char *jobs)
 			       threads,		jobs,	bench->ledger, NULL };
 	struct rusage usage;
 	uint64_t took = run(argv, &usage);
-	double cpu = (double)(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
-		     (double)(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+	double cpu = cpu_ms(&usage) / 1e3;
 
 	printf("%" PRIu64
 	       " lines verified, --jobs %s: %8.0f lines/s by the wall clock, %8.0f/s of one core, peak RSS %.1f MiB\n",

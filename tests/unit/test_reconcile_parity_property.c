@@ -209,6 +209,15 @@ static void restart(struct world *world)
 	assert_int_equal(after.unexplained, before.unexplained);
 	if (random_below(2))
 		begin_late(world); /* while nobody watched, or nearly */
+	for (int i = random_below(3); i > 0; i--)
+		remove_or_make(world);
+	if (random_below(2))
+		hide(world);
+	/* The first round takes its time, and what is due meanwhile is judged. */
+	for (int i = random_below(4); i > 0; i--) {
+		read_one(world, random_below(world->sim.count));
+		pass(world, (uint64_t)random_below(4000) * (uint64_t)KW_NSEC_PER_MSEC);
+	}
 	read_all(world);
 	kw_reconcile_scanned(world->sim.reconcile);
 }

@@ -52,11 +52,18 @@ diag "$killed counted by the kernel: $told by hooks, $counted by counters, $twic
 is "$((told + counted + twice))" "$killed" 'hooks, counters and doubles make up what the kernel counted'
 compare "$counted" -ge "$(lost)" 'no lost kill is absent'
 
-# ---- hooks that are gone half-way: kprobes that are disarmed ----
-start_kwitnessd --tier kprobe || bail_out 'the daemon starts'
+# ---- hooks that are gone half-way: the programs' pins with a daemon that is killed, then kprobes that are disarmed ----
+start_kwitnessd || bail_out 'the daemon starts'
 oom_in before
 check 'before: told by the hook' wait_for 60 settled_now before
 is "$(by_hook before) $(by_counter before)" '1 0' 'before: by it alone'
+kill9_kwitnessd
+rm -f /sys/fs/bpf/kwitness/link_*
+oom_in between
+start_kwitnessd --tier kprobe || bail_out 'the daemon starts again'
+check 'between: the counter is judged' wait_for 120 settled_now between
+is "$(by_hook between) $(by_counter between)" '0 1' 'between: told by the counter'
+is "$(verdict between)" missed 'between: as missed'
 if [ -w /sys/kernel/debug/kprobes/enabled ]; then
 	echo 0 >/sys/kernel/debug/kprobes/enabled
 	oom_in disarmed
@@ -81,7 +88,7 @@ is "$(by_hook traced) $(by_counter traced)" '1 0' 'traced: told by the hook'
 is "$(by_hook group)" 4 'group: each of the four is'
 check 'the daemon stops in order at last' stop_kwitnessd
 read_account
-for cgroup in before disarmed traced .; do
+for cgroup in before between disarmed traced .; do
 	check "$cgroup: every count is explained" balanced "$cgroup"
 done
 # Which cgroup's limit it was, and so whose group kill, is not seen there: that count is only bounded.

@@ -102,7 +102,10 @@ wait "$qemu" 2>/dev/null
 check 'the host judges the silence after it' wait_for 120 has_events host.v1.crosscheck 1 "$(verdict oom_unsaid)"
 like "$(result oom_unsaid)" "^silent [^ ]+ $(event_field host.v1.oom_kill .id | head -n 1)\$" 'it was killed, and said nothing since'
 like "$(event_field host.v1.crosscheck .data.verdict.words "$(verdict oom_unsaid)" | head -n 1)" 'nobody lives in it any more' 'for nobody is left to say it'
-is "$(event_count host.v1.crosscheck '.data.verdict.result == "contradicted"')" 0 'nothing of what the guest said was untrue'
+# But its clock, whose timer (24 bits at 3.58 MHz) wraps every 4.7 s: a guest that this machine lets stand so long loses them.
+is "$(event_field host.v1.crosscheck '.data | [.rule, .verdict.words] | join(": ")' \
+	'.data.verdict.result == "contradicted" and .data.rule != "clock_rate"')" '' 'nothing of what the guest said was untrue'
+diag "its clock: $(event_field host.v1.crosscheck .data.verdict.words '.data.rule == "clock_rate"' | sort | uniq -c)"
 check 'the daemon stops in order' stop_kwitnessd
 check 'the ledger verifies' verify_ledger
 done_testing

@@ -107,13 +107,19 @@ now_cs() {
 }
 
 # Polls until the command succeeds; fails when SECONDS are over. The one place that sleeps.
+# The deadline is an argument, not a variable: COMMAND may wait for something itself.
 wait_for() { # SECONDS COMMAND...
-	kw_deadline=$(($(now_cs) + $1 * 100))
-	shift
-	until "$@"; do
-		[ "$(now_cs)" -lt "$kw_deadline" ] || return 1
+	kw_wait_until $(($(now_cs) + $1 * 100)) "$@"
+}
+kw_wait_until() { # DEADLINE SECONDS COMMAND...
+	until kw_third "$@"; do
+		[ "$(now_cs)" -lt "$1" ] || return 1
 		sleep 0.05
 	done
+}
+kw_third() {
+	shift 2
+	"$@"
 }
 
 # ---- cgroups; PATH is below the test's own cgroup, or with a leading / below the root ----

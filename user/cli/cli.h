@@ -17,6 +17,7 @@ int kw_cli_keygen(int argc, char **argv);
 int kw_cli_parity(int argc, char **argv);
 int kw_cli_prove(int argc, char **argv);
 int kw_cli_pubkey(int argc, char **argv);
+int kw_cli_readers(int argc, char **argv);
 int kw_cli_rotate(int argc, char **argv);
 int kw_cli_sign(int argc, char **argv);
 int kw_cli_status(int argc, char **argv);
@@ -43,3 +44,9 @@ int kw_cli_load_keyring(const char *path, struct kw_keyring **ret_keyring);
 int kw_cli_load(const char *command, const char *path, struct kw_bytes *bytes);
 /* The verdict over a proof; an enum kw_exit. */
 int kw_cli_verify_proof(const char *keyring_path, const char *path);
+
+/* ---- verify_keyring.c ---- */
+
+struct kw_verifier;
+/* Replaces the file by the keyring that a ledger, sound and read to its end, leads to. An enum kw_exit. */
+int kw_cli_keyring_out(const char *path, const struct kw_verifier *verifier);

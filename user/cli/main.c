@@ -27,6 +27,7 @@ static const struct {
 	{ "parity", kw_cli_parity, "show what explains the kernel's counters" },
 	{ "prove", kw_cli_prove, "prove that one event stands in a ledger" },
 	{ "pubkey", kw_cli_pubkey, "print the keyring line of a private key" },
+	{ "readers", kw_cli_readers, "list, keep and forget readers that retention waits for" },
 	{ "rotate", kw_cli_rotate, "put a new key in the place of the daemon's" },
 	{ "sign", kw_cli_sign, "sign any CloudEvent" },
 	{ "status", kw_cli_status, "ask the daemon whether it works and everything adds up" },

@@ -18,7 +18,9 @@
 #include "user/base/text.h"
 #include "user/cli/cli.h"
 #include "user/cli/merge.h"
+#include "user/cli/option.h"
 #include "user/cli/show.h"
+#include "user/cli/tail_reader.h"
 #include "user/deliver/deliver.h"
 
 #define LINES_DEFAULT 10U
@@ -43,6 +45,8 @@ static const char help[] =
 	"  -f, --follow   go on as the ledger grows\n"
 	"  --json         the lines as they stand in the ledger\n"
 	"  --utc          times in UTC, not local\n"
+	"  --color WHEN   auto (on a terminal, unless NO_COLOR is set), always, never\n"
+	"  --reader NAME  go on where this registered reader stopped, and keep how far it has come\n"
 	"\n"
 	"Nothing is verified here: 'kwitness verify' checks signatures and the chain.\n";
 
@@ -54,7 +58,9 @@ enum {
 	OPTION_SINCE,
 	OPTION_FROM,
 	OPTION_JSON,
-	OPTION_UTC
+	OPTION_UTC,
+	OPTION_COLOR,
+	OPTION_READER
 };
 
 static const struct option options[] = {
@@ -66,6 +72,8 @@ static const struct option options[] = {
 	{ "from", required_argument, NULL, OPTION_FROM },
 	{ "json", no_argument, NULL, OPTION_JSON },
 	{ "utc", no_argument, NULL, OPTION_UTC },
+	{ "color", required_argument, NULL, OPTION_COLOR },
+	{ "reader", required_argument, NULL, OPTION_READER },
 	{ "lines", required_argument, NULL, 'n' },
 	{ "follow", no_argument, NULL, 'f' },
 	{ "help", no_argument, NULL, 'h' },
@@ -84,34 +92,12 @@ struct tail {
 	bool as_json;
 	bool utc;
 	bool colour;
+	struct kw_tail_reader reader;
 	bool said_unreadable;
 	bool is_merged;
 	struct kw_merge *merge; /* NULL: lines as they stand */
 	struct kw_bytes words;
 };
-
-static int parse_since(const char *text, uint64_t *ret_real_ns)
-{
-	static const struct {
-		char unit;
-		uint64_t seconds;
-	} units[] = { { 's', 1 }, { 'm', 60 }, { 'h', 3600 }, { 'd', 86400 } };
-	size_t length = strlen(text);
-	uint64_t now = kw_clock_real_ns(&kw_clock_system), ago;
-
-	if (kw_clock_parse(text, length, ret_real_ns) == 0)
-		return 0;
-	for (size_t i = 0; i < kw_array_size(units); i++) {
-		if (length < 2 || text[length - 1] != units[i].unit)
-			continue;
-		if (kw_text_parse_u64(text, length - 1, &ago) < 0 ||
-		    __builtin_mul_overflow(ago, units[i].seconds * KW_NSEC_PER_SEC, &ago))
-			return -EINVAL;
-		*ret_real_ns = ago < now ? now - ago : 1;
-		return 0;
-	}
-	return -EINVAL;
-}
 
 static bool matches_type(const struct tail *tail, const json_t *event)
 {
@@ -224,17 +210,17 @@ static void show_merged(struct tail *tail, bool all)
 	}
 }
 
-/* One line: whether it is wanted; shown when show is set. */
-static bool take(struct tail *tail, const char *line, size_t length, bool show)
+/* One line: whether it is wanted; shown when show is set. *ret_due: what was read ought to be kept. */
+static bool take(struct tail *tail, const char *line, size_t length, bool show, bool *ret_due)
 {
 	json_t *event = NULL;
 	bool wanted = true;
 
-	if (!tail->as_json || has_filter(tail)) { /* --merged has one */
+	if (!tail->as_json || has_filter(tail) || tail->reader.name) { /* --merged has one */
 		event = kw_show_parse(line, length);
 		if (!event && show)
 			unreadable(tail);
-		wanted = event && matches(tail, event);
+		wanted = event ? matches(tail, event) : tail->as_json && !has_filter(tail);
 	}
 	if (show && event && tail->merge)
 		kw_merge_note(tail->merge, event);
@@ -242,8 +228,17 @@ static bool take(struct tail *tail, const char *line, size_t length, bool show)
 		print(tail, event, line, length, NULL);
 	if (show)
 		show_merged(tail, false);
+	*ret_due = event && kw_tail_reader_take(&tail->reader, event);
 	json_decref(event);
 	return wanted;
+}
+
+/* What was read is written out, and then kept. 0 or -errno. */
+static int write_out(struct tail *tail)
+{
+	if (fflush(stdout) != 0)
+		return -errno;
+	return kw_tail_reader_keep(&tail->reader);
 }
 
 /* Reads what there is now; the first skip wanted lines are not shown. Counts lines and wanted ones.
@@ -254,6 +249,7 @@ static int read_on(struct tail *tail, struct kw_cursor *cursor, bool show, uint6
 	uint64_t lines = 0, wanted = 0;
 	const char *line;
 	size_t length;
+	bool due;
 	int r;
 
 	while ((r = kw_cursor_next(cursor, &line, &length)) != 0) {
@@ -265,13 +261,16 @@ static int read_on(struct tail *tail, struct kw_cursor *cursor, bool show, uint6
 		if (r < 0)
 			return r;
 		lines++;
-		wanted += take(tail, line, length, show && wanted >= skip);
+		wanted += take(tail, line, length, show && wanted >= skip, &due);
 		if (show && ferror(stdout))
 			return -EPIPE;
+		r = due ? write_out(tail) : 0;
+		if (r < 0)
+			return r;
 	}
 	*ret_lines = lines;
 	*ret_wanted = wanted;
-	return fflush(stdout) == 0 ? 0 : -errno;
+	return write_out(tail);
 }
 
 /* Shows the last lines that are wanted, and leaves the cursor behind them. */
@@ -359,61 +358,73 @@ static int follow(struct tail *tail, struct kw_cursor *cursor)
 	return r;
 }
 
-static int parse_number(const char *text, uint64_t *ret_number)
+/* Options without an argument, and those that need no look at theirs. Whether it was one. */
+static bool take_option(struct tail *tail, int option)
 {
-	if (strcmp(text, "all") == 0) {
-		*ret_number = UINT64_MAX;
-		return 0;
+	switch (option) {
+	case OPTION_LEDGER:
+		tail->ledger = optarg;
+		return true;
+	case OPTION_TYPE:
+		tail->type = optarg;
+		return true;
+	case OPTION_CELL:
+		tail->cell = optarg;
+		return true;
+	case OPTION_MERGED:
+		tail->is_merged = true;
+		return true;
+	case OPTION_JSON:
+		tail->as_json = true;
+		return true;
+	case OPTION_UTC:
+		tail->utc = true;
+		return true;
+	case OPTION_READER:
+		tail->reader.name = optarg;
+		return true;
+	case 'f':
+		tail->follow = true;
+		return true;
+	default:
+		return false;
 	}
-	return kw_text_parse_u64(text, strlen(text), ret_number);
+}
+
+static const char *name_of(int option)
+{
+	return option == OPTION_SINCE	? "--since"
+	       : option == OPTION_FROM	? "--from"
+	       : option == OPTION_COLOR ? "--color"
+					: "-n";
 }
 
 /* 0; or 1 + the exit code. */
 static int parse_options(int argc, char **argv, struct tail *tail)
 {
-	int option;
+	const char *wrong = NULL;
+	int option = 0;
 
-	while ((option = getopt_long(argc, argv, "n:fh", options, NULL)) != -1) {
+	while (!wrong && (option = getopt_long(argc, argv, "n:fh", options, NULL)) != -1) {
+		if (take_option(tail, option))
+			continue;
 		switch (option) {
-		case OPTION_LEDGER:
-			tail->ledger = optarg;
-			break;
-		case OPTION_TYPE:
-			tail->type = optarg;
-			break;
-		case OPTION_CELL:
-			tail->cell = optarg;
-			break;
-		case OPTION_MERGED:
-			tail->is_merged = true;
-			break;
 		case OPTION_SINCE:
-			if (parse_since(optarg, &tail->since_real_ns) < 0)
-				return 1 +
-				       kw_cli_fail(
-					       KW_EXIT_USAGE, "tail",
-					       "--since %s: neither an RFC 3339 time nor a time ago (10m)",
-					       optarg);
+			if (kw_option_since(optarg, &tail->since_real_ns) < 0)
+				wrong = "neither an RFC 3339 time nor a time ago (10m)";
 			break;
 		case OPTION_FROM:
-			if (parse_number(optarg, &tail->from) < 0 || tail->from == 0)
-				return 1 + kw_cli_fail(KW_EXIT_USAGE, "tail",
-						       "--from %s: not a sequence number", optarg);
+			if (kw_option_count(optarg, &tail->from) < 0 || tail->from == 0)
+				wrong = "not a sequence number";
 			break;
-		case OPTION_JSON:
-			tail->as_json = true;
-			break;
-		case OPTION_UTC:
-			tail->utc = true;
+		case OPTION_COLOR:
+			if (kw_option_color(optarg, &tail->colour) < 0)
+				wrong = "neither auto, always nor never";
 			break;
 		case 'n':
-			if (parse_number(optarg, &tail->lines) < 0)
-				return 1 + kw_cli_fail(KW_EXIT_USAGE, "tail",
-						       "-n %s: not a number, nor 'all'", optarg);
+			if (kw_option_count(optarg, &tail->lines) < 0)
+				wrong = "not a number, nor 'all'";
 			tail->lines_given = true;
-			break;
-		case 'f':
-			tail->follow = true;
 			break;
 		case 'h':
 			return 1 + kw_cli_output("tail", help, strlen(help));
@@ -421,26 +432,47 @@ static int parse_options(int argc, char **argv, struct tail *tail)
 			return 1 + KW_EXIT_USAGE; /* getopt has said it */
 		}
 	}
+	if (wrong)
+		return 1 + kw_cli_fail(KW_EXIT_USAGE, "tail", "%s %s: %s", name_of(option), optarg,
+				       wrong);
 	return optind == argc ? 0
 			      : 1 + kw_cli_fail(KW_EXIT_USAGE, "tail", "'%s': takes options only",
 						argv[optind]);
 }
 
+/* What does not go together, and where it begins. An enum kw_exit. */
+static int prepare(struct tail *tail)
+{
+	if (tail->since_real_ns && !tail->lines_given)
+		tail->lines = UINT64_MAX;
+	if (tail->is_merged && !tail->cell)
+		return kw_cli_fail(KW_EXIT_USAGE, "tail", "--merged: needs --cell");
+	if (!tail->reader.name)
+		return KW_EXIT_OK;
+	if (tail->is_merged || tail->from || tail->lines_given)
+		return kw_cli_fail(
+			KW_EXIT_USAGE, "tail",
+			"--reader: goes on where it stopped, without --from, -n and --merged");
+	tail->reader.ledger = tail->ledger;
+	tail->lines = UINT64_MAX;
+	return kw_tail_reader_begin(&tail->reader, &tail->from);
+}
+
 int kw_cli_tail(int argc, char **argv)
 {
 	cleanup(kw_cursor_freep) struct kw_cursor *cursor = NULL;
-	struct tail tail = { .ledger = KW_PATH_LEDGER, .lines = LINES_DEFAULT };
+	struct tail tail = { .ledger = KW_PATH_LEDGER,
+			     .lines = LINES_DEFAULT,
+			     .colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR") };
 	int r;
 
 	optind = 1;
 	r = parse_options(argc, argv, &tail);
 	if (r > 0)
 		return r - 1;
-	if (tail.since_real_ns && !tail.lines_given)
-		tail.lines = UINT64_MAX;
-	tail.colour = isatty(STDOUT_FILENO) && !getenv("NO_COLOR");
-	if (tail.is_merged && !tail.cell)
-		return kw_cli_fail(KW_EXIT_USAGE, "tail", "--merged: needs --cell");
+	r = prepare(&tail);
+	if (r != KW_EXIT_OK)
+		return r;
 	if (tail.is_merged && kw_merge_new(&tail.merge) < 0)
 		return kw_cli_fail(KW_EXIT_FAIL, "tail", "out of memory");
 	kw_bytes_init(&tail.words, WORDS_MAX);

@@ -18,19 +18,23 @@
 #include <kwitness/verify.h>
 
 #include "user/base/text.h"
+#include "user/cli/summary.h"
 #include "user/cli/cli.h"
 #include "user/deliver/deliver.h"
 
 #define FAULTS_SHOWN 50
+/* A verdict: all its tables full, each text as long as it may be. */
+#define WORDS_MAX (1024 * 1024)
 #define SEGMENT_DIGITS 20
 #define SEGMENT_SUFFIX ".jsonl"
 
 static const char help[] =
-	"usage: kwitness verify --keyring FILE [--partial] [--since FILE] [--jobs N] [--json] PATH...\n"
+	"usage: kwitness verify --keyring FILE [--partial] [--since FILE] [--jobs N] [--json] [--utc]\n"
+	"                       [--keyring-out FILE] PATH...\n"
 	"       kwitness verify --keyring FILE --proof FILE\n"
 	"\n"
 	"PATH is a ledger directory, a segment, or '-' for standard input; several are read as one ledger,\n"
-	"in the order given. Says each fault in one line (the first 50, then counts) and a verdict.\n"
+	"in the order given. Says each fault in one line (the first 50, then counts) and a verdict in sentences.\n"
 	"Exit: 0 every line verifies and the chain is whole, 1 it does not, 2 wrong usage, 3 could not read.\n"
 	"\n"
 	"  -k, --keyring FILE   whom to believe: {key id: base64url of the public key}\n"
@@ -38,9 +42,12 @@ static const char help[] =
 	"  -s, --since FILE     the ledger must extend this earlier checkpoint (a signed note)\n"
 	"      --proof FILE     no ledger, but what 'kwitness prove' wrote: one event and its proof\n"
 	"  -J, --jobs N         check signatures with N threads (1); the output is the same\n"
+	"      --keyring-out FILE  when it is sound: write the keyring that its changes of key lead to\n"
+	"      --utc            times in UTC, not local\n"
 	"  -j, --json           one JSON object instead\n"
 	"  -h, --help           this text\n";
 
+KW_DEFINE_CLEANUP(struct kw_summary *, kw_summary_free)
 KW_DEFINE_CLEANUP(struct kw_keyring *, kw_keyring_free)
 KW_DEFINE_CLEANUP(struct kw_verifier *, kw_verifier_free)
 
@@ -50,12 +57,16 @@ struct wish {
 	const char *since; /* NULL: none */
 	const char *proof; /* NULL: a ledger is verified */
 	unsigned int jobs;
+	const char *keyring_out; /* NULL: not wanted */
 	bool partial;
 	bool json;
+	bool utc;
 };
 
 struct job {
 	struct kw_verifier *verifier;
+	struct kw_summary *summary;
+	int error; /* the summary could not take a line: -errno */
 	bool json;
 	json_t *faults; /* with json: the first FAULTS_SHOWN */
 	uint64_t fault_count;
@@ -106,6 +117,14 @@ static void on_fault(void *context, const struct kw_fault_report *report)
 		fault_line(report);
 }
 
+static void on_line(void *context, const struct kw_signed_line *line)
+{
+	struct job *job = context;
+
+	if (job->error == 0)
+		job->error = kw_summary_take(job->summary, line);
+}
+
 /* ---- reading ---- */
 
 static void show_progress(struct job *job)
@@ -137,6 +156,8 @@ static int feed(struct job *job, int fd, const char *name)
 			r = (int)got;
 		else if (got > 0)
 			r = kw_verifier_feed(job->verifier, name, chunk, (size_t)got);
+		if (r == 0)
+			r = job->error;
 		if (r == 0 && got > 0) {
 			job->bytes += (uint64_t)got;
 			show_progress(job);
@@ -239,10 +260,9 @@ static int feed_path(struct job *job, const char *path)
 
 static void print_counts(const struct kw_verify_result *result, uint64_t faults)
 {
-	if (faults > FAULTS_SHOWN)
-		(void)printf("… and %" PRIu64 " more; in all:\n", faults - FAULTS_SHOWN);
-	else
+	if (faults <= FAULTS_SHOWN)
 		return;
+	(void)printf("… and %" PRIu64 " more; in all:\n", faults - FAULTS_SHOWN);
 	for (int i = 0; i < KW_FAULT_COUNT_; i++) {
 		if (result->faults[i])
 			(void)printf("  %-18s %" PRIu64 "\n", kw_fault_name((enum kw_fault)i),
@@ -250,89 +270,24 @@ static void print_counts(const struct kw_verify_result *result, uint64_t faults)
 	}
 }
 
-static const char *plural(uint64_t count)
+static int print_words(const struct kw_ledger_verdict *verdict)
 {
-	return count == 1 ? "" : "s";
+	cleanup_bytes struct kw_bytes words;
+
+	kw_bytes_init(&words, WORDS_MAX);
+	print_counts(&verdict->result, verdict->faults);
+	kw_verdict_append(&words, verdict);
+	if (kw_bytes_error(&words) < 0)
+		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s", strerror(ENOMEM));
+	(void)fwrite(words.data, 1, words.length, stdout);
+	return KW_EXIT_OK;
 }
 
-static void print_checkpoints(const struct kw_verify_result *result)
-{
-	if (result->checkpoints)
-		(void)printf(", %" PRIu64 " checkpoint%s (the last covers %" PRIu64 " line%s)",
-			     result->checkpoints, plural(result->checkpoints),
-			     result->checkpoint_size, plural(result->checkpoint_size));
-	if (result->checkpoints_unchecked)
-		(void)printf(", %" PRIu64
-			     " checkpoint%s signed but not comparable with the lines before",
-			     result->checkpoints_unchecked, plural(result->checkpoints_unchecked));
-}
-
-static void print_verdict(const struct kw_verify_result *result, uint64_t faults)
-{
-	if (result->lines == 0) {
-		(void)printf("NOT sound: no event in it, nothing was verified\n");
-		return;
-	}
-	print_counts(result, faults);
-	if (result->first_time[0])
-		(void)printf("%s from %s to %s: ", faults ? "NOT sound" : "complete",
-			     result->first_time, result->last_time);
-	else
-		(void)printf("NOT sound: ");
-	(void)printf("%" PRIu64 " event%s, sequence %" PRIu64 " to %" PRIu64 ", %" PRIu64
-		     " gap%s declared (%" PRIu64 " record%s lost)",
-		     result->lines, plural(result->lines), result->first_sequence,
-		     result->last_sequence, result->gaps, plural(result->gaps), result->gaps_lost,
-		     plural(result->gaps_lost));
-	if (result->first_sequence > 1)
-		(void)printf(", it begins at %" PRIu64 ": lines 1 to %" PRIu64 " not seen, %s",
-			     result->first_sequence, result->first_sequence - 1,
-			     result->removed_to >= result->first_sequence - 1
-				     ? "removed by retention, as it declares"
-				     : "which no retention declares");
-	print_checkpoints(result);
-	(void)printf(", %" PRIu64 " fault%s", faults, plural(faults));
-	if (faults)
-		(void)printf(" in %" PRIu64 " line%s", result->bad_lines,
-			     plural(result->bad_lines));
-	(void)printf("\n");
-}
-
-static json_t *count_faults(const struct kw_verify_result *result)
-{
-	json_t *counts = json_object();
-
-	for (int i = 0; i < KW_FAULT_COUNT_; i++)
-		(void)json_object_set_new(counts, kw_fault_name((enum kw_fault)i),
-					  json_integer((json_int_t)result->faults[i]));
-	return counts;
-}
-
-static json_t *pack_checkpoints(const struct kw_verify_result *result)
-{
-	return json_pack("{s:I, s:I, s:I, s:s}", "good", (json_int_t)result->checkpoints,
-			 "unchecked", (json_int_t)result->checkpoints_unchecked, "lastSize",
-			 (json_int_t)result->checkpoint_size, "lastNote", result->checkpoint_note);
-}
-
-static int print_json(struct job *job, const struct kw_verify_result *result)
+static int print_json(const struct kw_ledger_verdict *verdict, json_t *faults)
 {
 	cleanup_free char *text = NULL;
-	char hash[65];
-	json_t *root;
+	json_t *root = kw_verdict_json(verdict, faults);
 
-	for (size_t i = 0; i < sizeof(result->last_hash); i++)
-		(void)snprintf(hash + 2 * i, 3, "%02x", result->last_hash[i]);
-	root = json_pack(
-		"{s:b, s:I, s:I, s:I, s:o, s:O, s:I, s:I, s:I, s:s, s:s, s:s, s:I, s:o, s:I}",
-		"sound", job->fault_count == 0, "events", (json_int_t)result->lines, "badLines",
-		(json_int_t)result->bad_lines, "faultCount", (json_int_t)job->fault_count,
-		"faultsByKind", count_faults(result), "faults", job->faults, "firstSequence",
-		(json_int_t)result->first_sequence, "lastSequence",
-		(json_int_t)result->last_sequence, "gaps", (json_int_t)result->gaps, "firstTime",
-		result->first_time, "lastTime", result->last_time, "lastHash", hash, "gapsLost",
-		(json_int_t)result->gaps_lost, "checkpoints", pack_checkpoints(result), "removedTo",
-		(json_int_t)result->removed_to);
 	if (root)
 		text = json_dumps(root, JSON_SORT_KEYS | JSON_COMPACT);
 	json_decref(root);
@@ -342,25 +297,33 @@ static int print_json(struct job *job, const struct kw_verify_result *result)
 	return KW_EXIT_OK;
 }
 
-static int conclude(struct job *job)
+static int conclude(struct job *job, const struct wish *wish)
 {
-	struct kw_verify_result result;
-	int code = KW_EXIT_OK;
+	struct kw_ledger_verdict verdict = { .verifier = job->verifier,
+					     .summary = job->summary,
+					     .faults = job->fault_count,
+					     .since = wish->since,
+					     .utc = wish->utc };
+	int code;
 
 	if (job->shown_at)
 		(void)fprintf(stderr, "\r\033[K");
-	kw_verifier_result(job->verifier, &result);
-	if (job->json)
-		code = print_json(job, &result);
-	else
-		print_verdict(&result, job->fault_count);
+	kw_summary_settle(job->summary);
+	kw_verifier_result(job->verifier, &verdict.result);
+	code = wish->json ? print_json(&verdict, job->faults) : print_words(&verdict);
 	if (fflush(stdout) != 0)
 		return kw_cli_fail(KW_EXIT_FAIL, "verify", "cannot write output: %s",
 				   strerror(errno));
-	/* A ledger begins with its start event: no event at all is no sound ledger. */
-	if (code == KW_EXIT_OK && (job->fault_count || result.lines == 0))
-		code = KW_EXIT_NO;
-	return code;
+	if (code != KW_EXIT_OK)
+		return code;
+	if (!kw_verdict_is_sound(&verdict))
+		return wish->keyring_out
+			       ? kw_cli_fail(KW_EXIT_NO, "verify",
+					     "%s: not written, as the ledger is not sound",
+					     wish->keyring_out)
+			       : KW_EXIT_NO;
+	return wish->keyring_out ? kw_cli_keyring_out(wish->keyring_out, job->verifier)
+				 : KW_EXIT_OK;
 }
 
 static int set_since(struct kw_verifier *verifier, const char *path)
@@ -378,35 +341,46 @@ static int set_since(struct kw_verifier *verifier, const char *path)
 		     : KW_EXIT_OK;
 }
 
+/* Reads all of it, and says what it is. */
+static int judge(struct job *job, const struct wish *wish, char **paths)
+{
+	int code = wish->since ? set_since(job->verifier, wish->since) : KW_EXIT_OK;
+
+	for (; *paths && code == KW_EXIT_OK; paths++)
+		code = feed_path(job, *paths);
+	if (code == KW_EXIT_OK && kw_verifier_finish(job->verifier) < 0)
+		code = kw_cli_fail(KW_EXIT_FAIL, "verify", "%s", strerror(ENOMEM));
+	/* What could not be read to its end gets no verdict. */
+	if (code == KW_EXIT_OK)
+		return conclude(job, wish);
+	(void)fflush(stdout);
+	return code;
+}
+
 static int verify(const struct wish *wish, char **paths)
 {
 	cleanup(kw_keyring_freep) struct kw_keyring *keyring = NULL;
 	cleanup(kw_verifier_freep) struct kw_verifier *verifier = NULL;
+	cleanup(kw_summary_freep) struct kw_summary *summary = NULL;
 	struct job job = { .json = wish->json, .shown_at = isatty(STDERR_FILENO) ? time(NULL) : 0 };
 	int r, code = kw_cli_load_keyring(wish->keyring, &keyring);
 
 	if (code != KW_EXIT_OK)
 		return code;
-	r = kw_verifier_new(keyring, wish->partial, on_fault, &job, &verifier);
+	r = kw_summary_new(&summary);
+	if (r == 0)
+		r = kw_verifier_new(keyring, wish->partial, on_fault, &job, &verifier);
 	if (r < 0)
 		return kw_cli_fail(KW_EXIT_FAIL, "verify", "%s", strerror(-r));
+	kw_verifier_set_reader(verifier, on_line);
 	r = kw_verifier_set_threads(verifier, wish->jobs);
 	if (r < 0)
 		return kw_cli_fail(KW_EXIT_FAIL, "verify", "cannot start %u threads: %s",
 				   wish->jobs, strerror(-r));
 	job.verifier = verifier;
+	job.summary = summary;
 	job.faults = json_array();
-	if (wish->since)
-		code = set_since(verifier, wish->since);
-	for (; *paths && code == KW_EXIT_OK; paths++)
-		code = feed_path(&job, *paths);
-	if (code == KW_EXIT_OK && kw_verifier_finish(verifier) < 0)
-		code = kw_cli_fail(KW_EXIT_FAIL, "verify", "%s", strerror(ENOMEM));
-	/* What could not be read to its end gets no verdict. */
-	if (code == KW_EXIT_OK)
-		code = conclude(&job);
-	else
-		(void)fflush(stdout);
+	code = judge(&job, wish, paths);
 	json_decref(job.faults);
 	return code;
 }
@@ -417,7 +391,8 @@ static int check_wish(const struct wish *wish, int paths)
 		return kw_cli_fail(
 			KW_EXIT_USAGE, "verify",
 			"no keyring given; use --keyring FILE ('kwitness pubkey' prints one)");
-	if (wish->proof && (paths || wish->since || wish->partial || wish->json))
+	if (wish->proof &&
+	    (paths || wish->since || wish->partial || wish->json || wish->utc || wish->keyring_out))
 		return kw_cli_fail(KW_EXIT_USAGE, "verify",
 				   "--proof stands alone, with --keyring; see --help");
 	if (!wish->proof && !paths)
@@ -446,6 +421,8 @@ int kw_cli_verify(int argc, char **argv)
 		{ "proof", required_argument, NULL, 'P' },
 		{ "jobs", required_argument, NULL, 'J' },
 		{ "json", no_argument, NULL, 'j' },
+		{ "utc", no_argument, NULL, 'u' },
+		{ "keyring-out", required_argument, NULL, 'o' },
 		{ "help", no_argument, NULL, 'h' },
 		{ NULL, 0, NULL, 0 },
 	};
@@ -474,6 +451,12 @@ int kw_cli_verify(int argc, char **argv)
 			break;
 		case 'j':
 			wish.json = true;
+			break;
+		case 'u':
+			wish.utc = true;
+			break;
+		case 'o':
+			wish.keyring_out = optarg;
 			break;
 		case 'h':
 			return kw_cli_output("verify", help, strlen(help));

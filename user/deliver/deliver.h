@@ -124,6 +124,19 @@ const char *kw_unpack_reason(const struct kw_unpack *unpack);
  * sequence any more; makes it known when it is not yet. 0, -EINVAL, -errno. */
 int kw_reader_keep(const char *path, const char *name, uint64_t sequence) kw_must_check;
 int kw_reader_forget(const char *path, const char *name) kw_must_check;
+/* What the reader of this name keeps. 0; -ENOENT: it is not known; -EBADMSG: its file cannot be understood;
+ * -EINVAL, -errno. */
+int kw_reader_find(const char *path, const char *name, uint64_t *ret_sequence) kw_must_check;
+
+struct kw_reader {
+	char name[KW_READER_NAME_BYTES];
+	bool is_understood; /* else sequence is 0: it holds everything */
+	uint64_t sequence;
+};
+/* 0, or what ends the reading: -errno. */
+typedef int (*kw_readers_fn)(void *context, const struct kw_reader *reader);
+/* Calls back for each reader, in no order. 0 or -errno. */
+int kw_readers_each(const char *path, kw_readers_fn callback, void *context) kw_must_check;
 /* The one that is furthest behind; UINT64_MAX: there is none. 0 or -errno. */
 int kw_readers_lowest(int directory, uint64_t *ret_sequence,
 		      char ret_name[static KW_READER_NAME_BYTES]) kw_must_check;

@@ -11,6 +11,7 @@
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include "user/base/file.h"
 #include "user/base/text.h"
@@ -34,61 +35,104 @@ static void close_directory(DIR **directory)
 		(void)closedir(*directory);
 }
 
-static uint64_t read_one(int directory, const char *name)
+/* 0, -EBADMSG: not a sequence and a newline, -errno. */
+static int read_one(int directory, const char *name, uint64_t *ret_sequence)
 {
 	cleanup_bytes struct kw_bytes text;
-	uint64_t sequence;
+	int r;
 
 	kw_bytes_init(&text, TEXT_BYTES);
-	if (kw_file_read(directory, name, &text) < 0 || text.length < 2 ||
-	    text.data[text.length - 1] != '\n' ||
-	    kw_text_parse_u64(text.data, text.length - 1, &sequence) < 0)
-		return 0;
-	return sequence;
+	r = kw_file_read(directory, name, &text);
+	if (r < 0)
+		return r == -EFBIG ? -EBADMSG : r;
+	if (text.length < 2 || text.data[text.length - 1] != '\n' ||
+	    kw_text_parse_u64(text.data, text.length - 1, ret_sequence) < 0)
+		return -EBADMSG;
+	return 0;
+}
+
+/* Calls back for each reader of the ledger; a ledger that never had one has none. */
+static int each(int ledger, kw_readers_fn callback, void *context)
+{
+	int fd = openat(ledger, DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW), r = 0;
+	cleanup(close_directory) DIR *entries = NULL;
+	const struct dirent *entry;
+
+	if (fd < 0)
+		return errno == ENOENT ? 0 : -errno;
+	entries = fdopendir(fd);
+	if (!entries) {
+		r = -errno;
+		(void)close(fd);
+		return r;
+	}
+	for (errno = 0; r == 0 && (entry = readdir(entries)); errno = 0) {
+		struct kw_reader reader = { .sequence = 0 };
+
+		if (!is_name(entry->d_name))
+			continue;
+		(void)snprintf(reader.name, sizeof(reader.name), "%s", entry->d_name);
+		reader.is_understood = read_one(fd, entry->d_name, &reader.sequence) == 0;
+		r = callback(context, &reader);
+	}
+	return r == 0 && errno ? -errno : r;
+}
+
+static int keep_lowest(void *context, const struct kw_reader *reader)
+{
+	struct kw_reader *lowest = context;
+
+	if (reader->sequence < lowest->sequence)
+		*lowest = *reader;
+	return 0;
 }
 
 int kw_readers_lowest(int directory, uint64_t *ret_sequence,
 		      char ret_name[static KW_READER_NAME_BYTES])
 {
-	int fd = openat(directory, DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
-	cleanup(close_directory) DIR *entries = NULL;
-	const struct dirent *entry;
+	struct kw_reader lowest = { .sequence = UINT64_MAX };
+	int r = each(directory, keep_lowest, &lowest);
 
-	*ret_sequence = UINT64_MAX;
-	ret_name[0] = '\0';
-	if (fd < 0)
-		return errno == ENOENT ? 0 : -errno;
-	entries = fdopendir(fd);
-	if (!entries) {
-		int error = -errno;
+	*ret_sequence = lowest.sequence;
+	memcpy(ret_name, lowest.name, KW_READER_NAME_BYTES);
+	return r;
+}
 
-		(void)close(fd);
-		return error;
-	}
-	for (errno = 0; (entry = readdir(entries)); errno = 0) {
-		uint64_t sequence;
+int kw_readers_each(const char *path, kw_readers_fn callback, void *context)
+{
+	cleanup_close int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 
-		if (!is_name(entry->d_name))
-			continue;
-		sequence = read_one(fd, entry->d_name);
-		if (sequence >= *ret_sequence)
-			continue;
-		*ret_sequence = sequence;
-		(void)snprintf(ret_name, KW_READER_NAME_BYTES, "%s", entry->d_name);
-	}
-	return errno ? -errno : 0;
+	return directory < 0 ? -errno : each(directory, callback, context);
+}
+
+/* A directory that root has made is the ledger's owner's: his readers put their files into it. */
+static int own(int directory, const char *name)
+{
+	cleanup_close int fd =
+		openat(directory, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	struct stat ledger, made;
+
+	if (fd < 0 || fstat(directory, &ledger) < 0 || fstat(fd, &made) < 0)
+		return -errno;
+	if (geteuid() != 0 || (made.st_uid == ledger.st_uid && made.st_gid == ledger.st_gid))
+		return 0;
+	return fchown(fd, ledger.st_uid, ledger.st_gid) < 0 ? -errno : 0;
 }
 
 /* Opens the directory of cursors. Returns an fd or -errno. */
 static int open_cursors(const char *path)
 {
 	cleanup_close int directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	int fd;
+	int fd, r = 0;
 
 	if (directory < 0)
 		return -errno;
-	if (mkdirat(directory, DIRECTORY, 0700) < 0 && errno != EEXIST)
-		return -errno;
+	if (mkdirat(directory, DIRECTORY, 0700) == 0)
+		r = own(directory, DIRECTORY);
+	else if (errno != EEXIST)
+		r = -errno;
+	if (r < 0)
+		return r;
 	fd = openat(directory, DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
 	return fd < 0 ? -errno : fd;
 }
@@ -106,6 +150,19 @@ int kw_reader_keep(const char *path, const char *name, uint64_t sequence)
 		return fd;
 	length = snprintf(text, sizeof(text), "%" PRIu64 "\n", sequence);
 	return kw_file_replace(fd, name, text, (size_t)length, 0600);
+}
+
+int kw_reader_find(const char *path, const char *name, uint64_t *ret_sequence)
+{
+	cleanup_close int directory = -1, fd = -1;
+
+	if (!is_name(name))
+		return -EINVAL;
+	directory = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (directory < 0)
+		return -errno;
+	fd = openat(directory, DIRECTORY, O_RDONLY | O_DIRECTORY | O_CLOEXEC | O_NOFOLLOW);
+	return fd < 0 ? -errno : read_one(fd, name, ret_sequence);
 }
 
 int kw_reader_forget(const char *path, const char *name)

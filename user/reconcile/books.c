@@ -123,19 +123,41 @@ bool kw_books_cut(char *path)
 	return true;
 }
 
+/* A cgroup has the path of page's parent, but was made after page: the parent is gone, and this is another
+ * (ids ascend, below; nothing in cgroup v2 can be moved below another directory). */
+static bool is_younger(const struct kw_page *parent, const struct kw_page *page)
+{
+	return page->id != 0 && parent->id > page->id;
+}
+
+/* A page that is known by its path alone is as old as the oldest that is below it. */
+static void note_child(struct kw_page *parent, const struct kw_page *page)
+{
+	if (parent->id == 0 && page->id != 0 &&
+	    (parent->child_id == 0 || page->id < parent->child_id))
+		parent->child_id = page->id;
+}
+
 /* The page one level up. Once known it is known by its id: its path may be another cgroup's by the time
- * the last event of this one is told. */
+ * the last event of this one is told. Where that is so already, the next level that is page's own. */
 static struct kw_page *one_up(struct kw_books *books, struct kw_page *page, bool make)
 {
 	cleanup_free char *path = NULL;
 	struct kw_page *parent = kw_books_by_id(books, page->parent_id);
 
-	if (parent)
+	/* A cgroup with others below it cannot be removed: the parent of one that lives does. */
+	if (parent && (!parent->gone || page->gone))
 		return parent;
 	path = strdup(page->path);
-	if (!path || !kw_books_cut(path))
-		return NULL;
-	parent = make ? kw_books_open_page(books, 0, path) : kw_books_by_path(books, path);
+	do {
+		if (!path || !kw_books_cut(path))
+			return NULL;
+		parent = kw_books_by_path(books, path);
+	} while (parent && is_younger(parent, page));
+	if (!parent && make)
+		parent = kw_books_open_page(books, 0, path);
+	if (parent)
+		note_child(parent, page);
 	if (parent && !page->gone)
 		page->parent_id = parent->id;
 	return parent;
@@ -151,8 +173,11 @@ struct kw_page *kw_books_parent(struct kw_books *books, struct kw_page *page)
 	struct kw_page *parent = one_up(books, page, false);
 	cleanup_free char *path = parent ? NULL : strdup(page->path);
 
-	while (path && !parent && kw_books_cut(path))
+	while (path && !parent && kw_books_cut(path)) {
 		parent = kw_books_by_path(books, path);
+		if (parent && is_younger(parent, page))
+			parent = NULL;
+	}
 	return parent;
 }
 
@@ -225,7 +250,8 @@ struct kw_page *kw_books_open_page(struct kw_books *books, uint64_t id, const ch
 		return add_page(books, id, path);
 	if (id == 0 || there->id == id)
 		return there;
-	if (there->id == 0) { /* an event has named it, now its id is known */
+	if (there->id == 0 && (there->child_id == 0 || id < there->child_id)) {
+		/* an event has named it, now its id is known */
 		there->id = id;
 		HASH_ADD(by_id, books->by_id, id, sizeof(there->id), there);
 		if (!there->by_id.tbl)

@@ -58,15 +58,16 @@ struct kw_book_counter_kill {
 struct kw_page {
 	uint64_t id;	    /* 0: not known yet */
 	uint64_t parent_id; /* 0: not known yet */
+	uint64_t child_id;  /* the lowest of those below, while id is not known */
 	char *path;	    /* owned; empty: not known */
 	bool gone;
 	bool has_reading;
 	bool is_resumed;   /* an account before this daemon's has told of it */
 	bool dirty;	   /* changed since the account was last said */
-	bool waited;	   /* for cgroups below, which may know better where a kill was */
 	bool is_throttled; /* an episode is under way */
 	bool is_anchored;  /* the books of cpu.stat begin at a value that fits the hooks' */
 	uint32_t known;	   /* counters of the last reading */
+	uint32_t waited;   /* windows, for cgroups below, which know better where a kill was */
 	uint32_t tolerance_usec;
 	uint32_t counter_kill_count;
 	uint32_t event_count;

@@ -62,6 +62,14 @@ void kw_parity_arm(const struct kw_reconcile *reconcile, struct kw_page *page, u
 /* One page whose time has come. 0 or the finding callback's error: then the rest is done later. */
 int kw_parity_judge(struct kw_reconcile *reconcile, struct kw_page *page, uint64_t now);
 
+/* ---- parity_say.c ---- */
+
+/* Whose page it is, as findings name it. */
+void kw_parity_identify(const struct kw_page *page, struct kw_identity *ret_identity);
+/* Says what is new of the page's counters, where it matters. 0, or the finding callback's error: then it is
+ * still new. */
+int kw_parity_say(struct kw_reconcile *reconcile, struct kw_page *page);
+
 /* ---- parity_told.c ---- */
 
 /* A finding stands in the ledger. */

@@ -15,7 +15,9 @@
 
 /* A counter that no file can be asked for again gets so many windows to catch up with its events. */
 #define WINDOWS_BEHIND 3
-#define BIT(counter) (1U << (counter))
+/* A counter of a whole tree waits so many windows at most for the cgroups below it to speak first: one that
+ * is killed in again and again is never settled. */
+#define WINDOWS_FOR_BELOW 8
 
 struct judgement {
 	struct kw_reconcile *reconcile;
@@ -96,16 +98,6 @@ static uint64_t group_kills_ahead(const struct judgement *judgement)
 	return most;
 }
 
-static void identify(const struct kw_page *page, struct kw_identity *ret_identity)
-{
-	memset(ret_identity, 0, sizeof(*ret_identity));
-	ret_identity->known = true;
-	ret_identity->id = page->id;
-	(void)snprintf(ret_identity->path, sizeof(ret_identity->path), "%s", page->path);
-	kw_units_parse(ret_identity->path, ret_identity);
-	kw_pods_parse(ret_identity->path, ret_identity);
-}
-
 /* Says that count kills were seen by the counter alone. By way of the finding they get into the books. */
 static int say_counter_kill(const struct judgement *judgement, unsigned int counter, int64_t count)
 {
@@ -127,7 +119,7 @@ static int say_counter_kill(const struct judgement *judgement, unsigned int coun
 				      .counter_kill = &kill };
 	char domain[64];
 
-	identify(page, &kill.cgroup);
+	kw_parity_identify(page, &kill.cgroup);
 	(void)snprintf(domain, sizeof(domain), "counter-%" PRIu64 "-%u-%" PRIu64, page->id, counter,
 		       page->books[counter].account.by_counter);
 	kw_ids_derive(reconcile->options.boot_id, domain, book->account.kernel, finding.event_id);
@@ -181,6 +173,21 @@ static void explain_nowhere(const struct judgement *judgement, unsigned int coun
 	}
 }
 
+/* Whether a cgroup below has counts that are not settled: it knows better than this page where they were. */
+static bool is_open_below(const struct judgement *judgement)
+{
+	const struct kw_page *page;
+	size_t length = strlen(judgement->page->path);
+
+	TAILQ_FOREACH (page, &judgement->reconcile->parity->books->pages, list) {
+		if (page->due_boot_ns != 0 &&
+		    strncmp(page->path, judgement->page->path, length) == 0 &&
+		    page->path[length] == '/' && kw_book_ahead(page, KW_COUNTER_OOM_KILL_LOCAL) > 0)
+			return true;
+	}
+	return false;
+}
+
 /* oom_kill of the cgroup itself, or of it and all below. 1: wait for those below. */
 static int judge_kills(const struct judgement *judgement, unsigned int counter)
 {
@@ -192,8 +199,9 @@ static int judge_kills(const struct judgement *judgement, unsigned int counter)
 	count = take_back(book, book->low < ahead ? book->low : ahead);
 	if (count <= 0)
 		return 0;
-	if (counter == KW_COUNTER_OOM_KILL && !page->waited) {
-		page->waited = true;
+	if (counter == KW_COUNTER_OOM_KILL &&
+	    (page->waited == 0 || (page->waited < WINDOWS_FOR_BELOW && is_open_below(judgement)))) {
+		page->waited++;
 		return 1;
 	}
 	missing = missing_above(judgement, count);
@@ -320,113 +328,6 @@ static int judge_counter(const struct judgement *judgement, unsigned int counter
 	return 0;
 }
 
-/* ---- what is said ---- */
-
-static enum kw_parity_verdict verdict_of(const struct kw_book *book)
-{
-	if (book->regressed)
-		return KW_PARITY_REGRESSED;
-	if (book->missed)
-		return KW_PARITY_MISSED;
-	if (book->extra)
-		return KW_PARITY_EXTRA;
-	return book->late || book->high > 0 ? KW_PARITY_LATE : KW_PARITY_AGREE;
-}
-
-static void fill_item(const struct kw_page *page, unsigned int counter, struct kw_parity_item *item)
-{
-	const struct kw_book *book = &page->books[counter];
-
-	item->counter = counter;
-	item->verdict = verdict_of(book);
-	item->before = book->said;
-	item->account = book->account;
-	item->event_count = 0;
-	item->events_omitted = (uint32_t)page->events_omitted[counter];
-	for (uint32_t i = 0; i < page->event_count; i++) {
-		if (!(page->events[i].mask & BIT(counter)))
-			continue;
-		if (item->event_count < KW_PARITY_EVENTS_MAX)
-			memcpy(item->event_ids[item->event_count++], page->events[i].id,
-			       sizeof(page->events[i].id));
-		else
-			item->events_omitted++;
-	}
-}
-
-/* Whether there is something to say of the counter; *ret_matters: enough for an event. */
-static bool is_news(const struct kw_page *page, unsigned int counter, bool *ret_matters)
-{
-	const struct kw_book *book = &page->books[counter];
-	bool is_fault = book->missed || book->extra || book->regressed;
-
-	if (!book->known || kw_books_rule(counter) == KW_RULE_NONE)
-		return false;
-	if (!is_fault && (book->account.kernel == book->said || kw_book_ahead(page, counter) != 0))
-		return false;
-	*ret_matters = *ret_matters || is_fault || kw_books_rule(counter) == KW_RULE_EXACT;
-	return true;
-}
-
-static void forget_said(struct kw_page *page, uint32_t said)
-{
-	uint32_t kept = 0;
-
-	for (uint32_t i = 0; i < page->event_count; i++) {
-		page->events[i].mask &= ~said;
-		if (page->events[i].mask)
-			page->events[kept++] = page->events[i];
-	}
-	page->event_count = kept;
-}
-
-static void close_items(struct kw_parity_state *parity, struct kw_page *page)
-{
-	uint32_t said = 0;
-
-	for (uint32_t i = 0; i < parity->parity.item_count; i++) {
-		const struct kw_parity_item *item = &parity->parity.items[i];
-		struct kw_book *book = &page->books[item->counter];
-
-		parity->totals.verdicts[item->verdict]++;
-		book->said = book->account.kernel;
-		book->missed = book->extra = book->late = book->regressed = false;
-		page->events_omitted[item->counter] = 0;
-		said |= BIT(item->counter);
-	}
-	forget_said(page, said);
-}
-
-static int say_parity(const struct judgement *judgement)
-{
-	struct kw_reconcile *reconcile = judgement->reconcile;
-	struct kw_page *page = judgement->page;
-	struct kw_parity *parity = &reconcile->parity->parity;
-	struct kw_finding finding = { .kind = KW_FINDING_PARITY,
-				      .boot_ns = page->read_boot_ns,
-				      .parity = parity };
-	bool matters = false;
-	int r;
-
-	parity->item_count = 0;
-	for (unsigned int i = 0; i < KW_COUNTER_COUNT_; i++) {
-		if (is_news(page, i, &matters))
-			fill_item(page, i, &parity->items[parity->item_count++]);
-	}
-	if (!matters)
-		return 0;
-	identify(page, &parity->cgroup);
-	parity->gone = page->gone;
-	parity->from_boot_ns = page->from_boot_ns;
-	parity->to_boot_ns = page->read_boot_ns;
-	r = kw_reconcile_say(reconcile, &finding);
-	if (r < 0)
-		return r;
-	close_items(reconcile->parity, page);
-	page->dirty = true;
-	return 0;
-}
-
 static bool is_open(const struct kw_page *page)
 {
 	for (unsigned int i = 0; i < KW_COUNTER_COUNT_; i++) {
@@ -473,10 +374,11 @@ int kw_parity_judge(struct kw_reconcile *reconcile, struct kw_page *page, uint64
 			r = judge_counter(&judgement, i);
 	}
 	if (r >= 0)
-		r = say_parity(&judgement);
+		r = kw_parity_say(reconcile, page);
 	if (r < 0)
 		return r; /* its time stays over: again when the ledger takes lines */
-	page->waited = page->waited && waits;
+	if (!waits)
+		page->waited = 0;
 	page->due_boot_ns = 0;
 	if (is_open(page)) {
 		kw_parity_arm(reconcile, page, now);

@@ -15,8 +15,10 @@ struct kw_trusted_key {
 	/* What one ledger has shown so far. */
 	uint64_t first_used; /* sequence of the first line it signed; 0: none */
 	uint64_t last_used;
-	uint64_t announced; /* sequence of the line that announced it; 0: none */
-	uint64_t retired;   /* sequence of the line that put another in its place; 0: none */
+	uint64_t announced;	/* sequence of the line that announced it; 0: none */
+	uint64_t retired;	/* sequence of the line that put another in its place; 0: none */
+	uint64_t first_real_ns; /* when the first and the last were recorded */
+	uint64_t last_real_ns;
 };
 
 struct kw_keyring {

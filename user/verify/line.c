@@ -114,9 +114,8 @@ static bool decode_hash(struct kw_span string, unsigned char ret_hash[static 32]
 static const char *parse_values(const struct kw_span *values, struct kw_line *line)
 {
 	struct kw_span sequence = values[SEQUENCE], nanos = values[TIMENANOS];
-	uint64_t time_ns;
 
-	if (!is_canonical_time(values[TIME], &time_ns) ||
+	if (!is_canonical_time(values[TIME], &line->time_real_ns) ||
 	    !is_canonical_time(values[RECORDEDTIME], &line->recorded_real_ns))
 		return "time or recordedtime is not UTC with nine digits of fraction";
 	if (nanos.length != FRACTION_CHARS + 2 ||
@@ -169,6 +168,7 @@ int kw_line_parse(const char *text, size_t length, struct kw_line *ret_line,
 	}
 	ret_line->source = values[SOURCE];
 	ret_line->time = values[TIME];
+	ret_line->type = values[TYPE];
 	ret_line->is_gap = kw_read_equals(values[TYPE], KW_TYPE_GAP);
 	ret_line->is_checkpoint = kw_read_equals(values[TYPE], KW_TYPE_CHECKPOINT);
 	ret_line->is_key = kw_read_equals(values[TYPE], KW_TYPE_KEY);

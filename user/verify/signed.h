@@ -58,6 +58,8 @@ struct kw_line {
 	unsigned char prevhash[32];
 	struct kw_span source; /* these with their quotation marks */
 	struct kw_span time;
+	struct kw_span type;
+	uint64_t time_real_ns;
 	bool is_gap;
 	uint64_t gap_lost; /* exact losses of a gap event; 0 otherwise */
 	bool is_checkpoint;

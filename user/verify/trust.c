@@ -63,8 +63,9 @@ static struct kw_trusted_key *by_serial(struct kw_keyring *trust, uint64_t seria
 }
 
 /* Why the key of this serial may not sign this line, by what the ledger has shown; NULL: it may. */
-static const char *use(struct kw_keyring *trust, uint64_t serial, uint64_t sequence)
+static const char *use(struct kw_keyring *trust, uint64_t serial, const struct kw_line *line)
 {
+	uint64_t sequence = line->sequence;
 	struct kw_trusted_key *key = by_serial(trust, serial);
 
 	/* Its place in the ring is another's by now: it is long retired. */
@@ -72,10 +73,14 @@ static const char *use(struct kw_keyring *trust, uint64_t serial, uint64_t seque
 		return "signed by a key that another had taken the place of";
 	if (key->announced && sequence <= key->announced)
 		return "signed by a key before it was announced";
-	if (!key->first_used || sequence < key->first_used)
+	if (!key->first_used || sequence < key->first_used) {
 		key->first_used = sequence;
-	if (sequence > key->last_used)
+		key->first_real_ns = line->recorded_real_ns;
+	}
+	if (sequence > key->last_used) {
 		key->last_used = sequence;
+		key->last_real_ns = line->recorded_real_ns;
+	}
 	return NULL;
 }
 
@@ -94,7 +99,7 @@ int kw_trust_judge(struct kw_keyring *trust, const struct kw_checked *checked,
 				   ret_reason);
 	if (r != 0)
 		return r;
-	*ret_reason = use(trust, *ret_signer, checked->line.sequence);
+	*ret_reason = use(trust, *ret_signer, &checked->line);
 	*ret_fault = KW_FAULT_RETIRED_KEY;
 	return *ret_reason != NULL;
 }
@@ -113,7 +118,18 @@ bool kw_trust_key_use(const struct kw_keyring *trust, size_t index, struct kw_ke
 		.last_used = key->last_used,
 		.announced = key->announced,
 		.retired = key->retired,
+		.first_real_ns = key->first_real_ns,
+		.last_real_ns = key->last_real_ns,
+		.first_sequence = key->announced ? key->announced + 1 : key->first_sequence,
+		.last_sequence = key->retired ? key->retired : key->last_sequence,
+		.not_before_ns = key->not_before_ns,
+		.not_after_ns = key->not_after_ns,
 	};
+	/* The keyring's own limits are not widened. */
+	if (ret_use->first_sequence < key->first_sequence)
+		ret_use->first_sequence = key->first_sequence;
+	if (ret_use->last_sequence > key->last_sequence)
+		ret_use->last_sequence = key->last_sequence;
 	return true;
 }
 

@@ -145,6 +145,8 @@ static bool follow_number(struct kw_verifier *verifier, uint64_t sequence)
 			report(verifier, KW_FAULT_SEQUENCE_ORDER, sequence,
 			       "it stands behind a line with a greater number: moved");
 		else
+			verifier->line_repeated = true;
+		if (verifier->line_repeated)
 			report(verifier, KW_FAULT_SEQUENCE_REPEATED, sequence,
 			       "its number stood before: replayed or copied");
 		return false;
@@ -285,7 +287,8 @@ static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *c
 	r = check_source(verifier, line);
 	if (r < 0)
 		return r;
-	count_good(verifier, line);
+	if (!verifier->line_repeated)
+		count_good(verifier, line);
 	if (line->is_gap)
 		check_removal(verifier, line);
 	/* One that was copied changes nothing a second time. */
@@ -294,7 +297,10 @@ static int check_parsed(struct kw_verifier *verifier, const struct kw_checked *c
 		if (reason)
 			report(verifier, KW_FAULT_ROTATION, line->sequence, reason);
 	}
-	return line->is_checkpoint ? check_checkpoint(verifier, line) : 0;
+	r = line->is_checkpoint ? check_checkpoint(verifier, line) : 0;
+	if (r == 0)
+		kw_verifier_show(verifier, checked);
+	return r;
 }
 
 /* The line as a leaf, whatever it is; the chain's hash of it is known. */
@@ -336,6 +342,7 @@ static void begin_line(struct kw_verifier *verifier)
 	verifier->line_number++;
 	verifier->result.lines++;
 	verifier->line_bad = false;
+	verifier->line_repeated = false;
 }
 
 static void end_line(struct kw_verifier *verifier)

@@ -12,6 +12,7 @@ struct kw_verifier {
 	struct kw_keyring *keyring; /* a copy: the ledger's own lines change it */
 	bool allow_partial;
 	kw_fault_fn callback;
+	kw_signed_line_fn reader; /* NULL: nobody wants them */
 	void *context;
 
 	struct kw_bytes file;	 /* its name */
@@ -26,6 +27,7 @@ struct kw_verifier {
 	bool assumed; /* the highest number is that of a bad line: taken for granted only */
 	bool previous_bad;
 	bool line_bad;
+	bool line_repeated;		  /* its number stood before */
 	uint64_t start;			  /* number of a first line that is not 1; 0: it is */
 	unsigned char start_prevhash[32]; /* and what it is chained to */
 	bool start_bad;			  /* another fault was reported with it */
@@ -41,5 +43,7 @@ struct kw_verifier {
 /* A fault of the file that is being read, or of one that is named by kw_verifier_set_file(). */
 void kw_verifier_report_at(struct kw_verifier *verifier, enum kw_fault fault, uint64_t line,
 			   uint64_t sequence, const char *detail);
+/* Shows a line that is signed to whoever wants to read them. */
+void kw_verifier_show(const struct kw_verifier *verifier, const struct kw_checked *checked);
 /* What follows is of this file. 0 or -ENOMEM. */
 int kw_verifier_set_file(struct kw_verifier *verifier, const char *file);

@@ -1,7 +1,8 @@
 /* SPDX-License-Identifier: GPL-2.0-only OR BSD-2-Clause */
 /*
  * What no single line shows, but the whole ledger: whether it extends an earlier checkpoint, whether lines that
- * stood before its first one were removed as it says itself, and where a file could not be read to its end.
+ * stood before its first one were removed as it says itself, and where a file could not be read to its end. And
+ * what is shown of it, line by line.
  */
 #include <inttypes.h>
 #include <stdio.h>
@@ -34,6 +35,31 @@ int kw_verifier_set_since(struct kw_verifier *verifier, const char *name, const 
 	verifier->since_name = name;
 	checkpoints->history.milestone = checkpoints->since.size;
 	return 0;
+}
+
+void kw_verifier_set_reader(struct kw_verifier *verifier, kw_signed_line_fn callback)
+{
+	verifier->reader = callback;
+}
+
+void kw_verifier_show(const struct kw_verifier *verifier, const struct kw_checked *checked)
+{
+	const struct kw_line *line = &checked->line;
+	struct kw_signed_line shown = {
+		.file = verifier->file.data ? verifier->file.data : "-",
+		.line = verifier->line_number,
+		.sequence = line->sequence,
+		.time_real_ns = line->time_real_ns,
+		.recorded_real_ns = line->recorded_real_ns,
+		.type = line->type.data + 1,
+		.type_length = line->type.length - 2,
+		.text = checked->text,
+		.length = checked->length,
+		.has_fault = verifier->line_bad,
+	};
+
+	if (verifier->reader && !verifier->line_repeated)
+		verifier->reader(verifier->context, &shown);
 }
 
 /* A ledger that begins later than at 1 is whole when it says itself that the rest was removed. */

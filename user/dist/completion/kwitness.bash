@@ -12,6 +12,13 @@ _kwitness_ids() { # ids of incidents in the ledger that is named, or in the usua
 	done
 	"${COMP_WORDS[0]}" incidents "${ledger[@]}" 2>/dev/null | cut -d ' ' -f 1
 }
+_kwitness_readers() { # names of readers of the ledger that is named, or of the usual one
+	local i ledger=()
+	for ((i = 2; i < COMP_CWORD; i++)); do
+		[[ ${COMP_WORDS[i]} != --ledger ]] || ledger=(--ledger "${COMP_WORDS[i + 1]}")
+	done
+	"${COMP_WORDS[0]}" readers "${ledger[@]}" 2>/dev/null | cut -d ' ' -f 1
+}
 _kwitness() {
 	local word=${COMP_WORDS[COMP_CWORD]} before=${COMP_WORDS[COMP_CWORD - 1]} program=${COMP_WORDS[0]} command=${COMP_WORDS[1]-}
 	COMPREPLY=()
@@ -24,12 +31,20 @@ _kwitness() {
 		mapfile -t COMPREPLY < <(compgen -d -- "$word")
 		return
 		;;
-	--keyring | --key | --config | --proof | --since | --out | --socket | --gate | --http | --record | -k | -s | -o | -c)
+	--keyring | --keyring-out | --key | --config | --proof | --since | --out | --socket | --gate | --http | --record | -k | -s | -o | -c)
 		mapfile -t COMPREPLY < <(compgen -f -- "$word")
 		return
 		;;
 	--tier)
 		mapfile -t COMPREPLY < <(compgen -W 'auto fentry kprobe tracepoint files' -- "$word")
+		return
+		;;
+	--color)
+		mapfile -t COMPREPLY < <(compgen -W 'auto always never' -- "$word")
+		return
+		;;
+	--reader)
+		mapfile -t COMPREPLY < <(compgen -W "$(_kwitness_readers)" -- "$word")
 		return
 		;;
 	--kernel)
@@ -49,6 +64,10 @@ _kwitness() {
 		fi
 	elif [[ $command == incidents ]]; then
 		mapfile -t COMPREPLY < <(compgen -W "$(_kwitness_ids)" -- "$word")
+	elif [[ $command == readers && ($before == keep || $before == forget) ]]; then
+		mapfile -t COMPREPLY < <(compgen -W "$(_kwitness_readers)" -- "$word")
+	elif [[ $command == readers ]]; then
+		mapfile -t COMPREPLY < <(compgen -W 'list keep forget' -- "$word")
 	elif [[ $command == cells && $COMP_CWORD == 2 ]]; then
 		mapfile -t COMPREPLY < <(compgen -W 'list add remove' -- "$word")
 	elif [[ $command == verify || $command == sign || $command == pubkey ]]; then
