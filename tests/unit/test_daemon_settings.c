@@ -74,13 +74,14 @@ static void what_becomes_of_segments(void **state)
 	assert_int_equal(kw_settings_init(&settings), 0);
 	assert_true(settings.archive.compress);
 	assert_int_equal(settings.profile, KW_PROFILE_DSSE);
+	assert_true(settings.archive.index);
 	assert_false(settings.archive.force);
 	assert_int_equal(settings.archive.retain_bytes, 0); /* whatever there is, for ever */
 	assert_int_equal(settings.archive.retain_age_ns, 0);
 	assert_int_equal(settings.segment_age_ns, 86400 * KW_NSEC_PER_SEC);
 	assert_int_equal(settings.checkpoint_ns, 10 * KW_NSEC_PER_SEC);
 	assert_int_equal(settings.checkpoint_events, 4096);
-	assert_read("[ledger]\ncompress = no\nretain-age = 2w\nretain-bytes = 1000000\n"
+	assert_read("[ledger]\ncompress = no\nindex = no\nretain-age = 2w\nretain-bytes = 1000000\n"
 		    "retain-force = yes\nsegment-age = 90\nprofile = both\n"
 		    "checkpoint-interval = 1m\ncheckpoint-events = 100\n",
 		    0, &settings);
@@ -88,6 +89,7 @@ static void what_becomes_of_segments(void **state)
 	assert_int_equal(settings.checkpoint_events, 100);
 	assert_false(settings.archive.compress);
 	assert_int_equal(settings.profile, KW_PROFILE_BOTH);
+	assert_false(settings.archive.index);
 	assert_true(settings.archive.force);
 	assert_int_equal(settings.archive.retain_bytes, 1000000);
 	assert_int_equal(settings.archive.retain_age_ns, 14 * 86400 * KW_NSEC_PER_SEC);

@@ -361,6 +361,74 @@ static void each_covered_line_is_proved(void **state)
 }
 
 /* No bit of a proof can be changed, and no byte left out. */
+static void hash_pieces(const struct kw_tree_piece *pieces, size_t count,
+			unsigned char ret_hash[static KW_TREE_HASH_BYTES])
+{
+	crypto_hash_sha256_state hash;
+
+	(void)crypto_hash_sha256_init(&hash);
+	for (size_t i = 0; i < count; i++)
+		(void)crypto_hash_sha256_update(&hash, pieces[i].data, pieces[i].length);
+	(void)crypto_hash_sha256_final(&hash, ret_hash);
+}
+
+/* With the tree and the siblings from elsewhere the proof is the same; whoever gives wrong ones is found out. */
+static void a_proof_goes_on_from_a_tree(void **state)
+{
+	(void)state;
+	for (int i = 0; i < 17; i++) {
+		struct kw_tree_path path = { .index = (uint64_t)i };
+		unsigned char leaf[KW_TREE_HASH_BYTES];
+		struct kw_prover *prover = NULL;
+		struct kw_bytes whole, proof;
+		struct kw_tree tree;
+		char wanted[16];
+		int next = i + 1, r = 0;
+
+		(void)snprintf(wanted, sizeof(wanted), "%d", i + 1);
+		assert_int_equal(prove(wanted, &whole), 1);
+		assert_int_equal(kw_proof_holds(whole.data, whole.length), 1);
+		kw_tree_init(&tree, hash_pieces);
+		for (int j = 0; j <= i; j++) {
+			kw_tree_leaf(hash_pieces, lines[j].data, lines[j].length - 1, leaf);
+			kw_tree_append(&tree, leaf, &path);
+		}
+		assert_int_equal(kw_prover_new(wanted, &prover), 0);
+		path.index++;
+		assert_int_equal(
+			kw_prover_resume(prover, &tree, &path, lines[i].data, lines[i].length - 1),
+			0);
+		path.index--;
+		assert_false(kw_prover_found(prover));
+		assert_int_equal(
+			kw_prover_resume(prover, &tree, &path, lines[i].data, lines[i].length - 1),
+			1);
+		while (r == 0 && next < LINES) {
+			r = kw_prover_feed(prover, lines[next].data, lines[next].length - 1);
+			next++;
+		}
+		assert_int_equal(r, 1);
+		kw_bytes_init(&proof, 1 << 20);
+		assert_int_equal(kw_prover_append(prover, &proof), 0);
+		assert_int_equal(proof.length, whole.length);
+		assert_memory_equal(proof.data, whole.data, whole.length);
+		kw_prover_free(prover);
+		kw_bytes_done(&proof);
+		/* The line, a sibling, the root: a character of each. */
+		for (size_t at = 40; at < whole.length && i == 3; at += 7) {
+			char kept = whole.data[at];
+
+			whole.data[at] = kept == 'A' ? 'B' : 'A';
+			r = kw_proof_holds(whole.data, whole.length);
+			assert_true(r == 0 ||
+				    (r == 1 && strstr(whole.data, "\n\n") &&
+				     at > (size_t)(strstr(whole.data, "\n\n") - whole.data)));
+			whole.data[at] = kept;
+		}
+		kw_bytes_done(&whole);
+	}
+}
+
 static void a_changed_proof_proves_nothing(void **state)
 {
 	struct kw_proof_result result;
@@ -422,6 +490,7 @@ int main(void)
 		support_test(a_ledger_extends_its_earlier_checkpoint),
 		support_test(a_note_is_read_strictly),
 		support_test(each_covered_line_is_proved),
+		support_test(a_proof_goes_on_from_a_tree),
 		support_test(a_changed_proof_proves_nothing),
 		support_test(a_line_in_another_place_is_not_proved),
 	};

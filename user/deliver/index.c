@@ -18,6 +18,8 @@
 
 #include <kwitness/limits.h>
 
+#define IDS_READ 512U
+
 void kw_index_name(uint64_t first, char ret_name[static KW_INDEX_NAME_BYTES])
 {
 	(void)snprintf(ret_name, KW_INDEX_NAME_BYTES, "%020" PRIu64 ".idx", first);
@@ -193,12 +195,45 @@ int kw_index_place(const struct kw_index *index, uint64_t sequence, uint64_t *re
 	return 0;
 }
 
+/* Keys are hashes, so one stands where its value says, give or take the root of their number: a guess that is right
+ * reads the file once or twice instead of at each halving. A wrong one, as an id that is given to many lines makes
+ * it, leaves the halving to what is on its side. */
+static int guess(const struct kw_index *index, uint64_t key, uint64_t *low, uint64_t *high)
+{
+	struct kw_index_id ids[IDS_READ];
+	uint64_t begin = (uint64_t)((__extension__(unsigned __int128) key * index->count) >> 64);
+	size_t have = IDS_READ;
+	int r;
+
+	begin = begin > IDS_READ / 2 ? begin - IDS_READ / 2 : 0;
+	if (have > index->count - begin)
+		have = (size_t)(index->count - begin);
+	r = read_at(index, index->at_ids + begin * sizeof(ids[0]), ids, have * sizeof(ids[0]));
+	if (r < 0)
+		return r;
+	if (le64toh(ids[0].key) >= key) {
+		*high = begin;
+	} else if (le64toh(ids[have - 1].key) < key) {
+		*low = begin + have;
+	} else {
+		size_t i = 0;
+
+		while (i < have && le64toh(ids[i].key) < key)
+			i++;
+		*low = begin + i;
+		*high = begin + i;
+	}
+	return 0;
+}
+
 int kw_index_find_id(const struct kw_index *index, uint64_t key, uint64_t *ret_sequence)
 {
 	uint64_t low = 0, high = index->count;
 	struct kw_index_id id;
-	int r;
+	int r = guess(index, key, &low, &high);
 
+	if (r < 0)
+		return r;
 	while (low < high) {
 		uint64_t middle = low + (high - low) / 2;
 
