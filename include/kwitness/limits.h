@@ -268,6 +268,9 @@
  */
 #define KW_INDEX_LINES_MAX (1U << 21)
 
+/* Text in one frame of a compressed segment; the last one may have less. A line is had by decompressing one of them. */
+#define KW_SEGMENT_FRAME_BYTES (1U << 20)
+
 /* Index files that are used, 8 bytes of memory each. Above: none is, and proofs read the ledger. */
 #define KW_INDEX_FILES_MAX (1U << 16)
 

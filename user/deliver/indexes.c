@@ -14,6 +14,7 @@
 #include <kwitness/limits.h>
 
 #include "user/base/text.h"
+#include "user/deliver/frames.h"
 #include "user/deliver/index.h"
 #include "user/deliver/segments.h"
 
@@ -213,17 +214,20 @@ int kw_indexes_find_checkpoint(struct kw_indexes *indexes, uint64_t size, uint64
 	return r;
 }
 
-/* What stands in a segment's text at this place; a compressed one is read up to there. */
+/* What stands in a segment's text at this place; of a compressed one the frame is read up to there. */
 static int read_text(int fd, bool packed, uint64_t offset, size_t length, struct kw_bytes *out)
 {
 	cleanup(kw_unpack_freep) struct kw_unpack *unpack = NULL;
+	uint64_t start = offset, skip;
 	char buffer[16384];
 	int r;
 
 	if (!packed && lseek(fd, (off_t)offset, SEEK_SET) < 0)
 		return -errno;
-	r = kw_unpack_new(fd, &unpack);
-	for (uint64_t skip = packed ? offset : 0; r == 0 && length > 0;) {
+	r = packed ? kw_frames_seek(fd, offset, &start) : 0;
+	if (r == 0)
+		r = kw_unpack_new(fd, &unpack);
+	for (skip = offset - start; r == 0 && length > 0;) {
 		size_t want = skip ? skip < sizeof(buffer) ? (size_t)skip : sizeof(buffer)
 			      : length < sizeof(buffer) ? length
 							: sizeof(buffer);

@@ -2,8 +2,8 @@
 /*
  * A segment is evidence, so nothing is believed of its compressed copy until it was read back from the file
  * and hashed to the same. A crash at any point leaves the plain one, or both of the same text: readers then
- * take the plain one, and compressing begins anew. The frame has a checksum and a window that costs its
- * readers 1 MiB.
+ * take the plain one, and compressing begins anew. Each frame has its size and a checksum, and a window that costs
+ * its readers 1 MiB; so a line in the middle is had without what stands before its frame (frames.c).
  */
 #include "user/deliver/pack.h"
 
@@ -16,6 +16,8 @@
 #include <sys/stat.h>
 #include <sys/statvfs.h>
 #include <zstd.h>
+
+#include <kwitness/limits.h>
 
 #include "user/base/file.h"
 #include "user/deliver/deliver.h"
@@ -67,32 +69,51 @@ static int compress_chunk(ZSTD_CCtx *context, int to, const char *chunk, size_t 
 	return 0;
 }
 
-static int compress(ZSTD_CCtx *context, int from, int to, const atomic_bool *stop,
+/* So many bytes of the text as one frame. */
+static int compress_frame(ZSTD_CCtx *context, int from, int to, uint64_t left, char *buffer,
+			  crypto_hash_sha256_state *hash)
+{
+	int r = ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(context, left)) ? -EINVAL : 0;
+
+	do {
+		ssize_t got = read(from, buffer, left < CHUNK_BYTES ? (size_t)left : CHUNK_BYTES);
+
+		if (got < 0 && errno == EINTR)
+			continue;
+		if (got < 0)
+			return -errno;
+		if (got == 0 && left > 0)
+			return -EIO; /* shorter than it was: a closed segment does not change */
+		(void)crypto_hash_sha256_update(hash, (unsigned char *)buffer, (size_t)got);
+		left -= (uint64_t)got;
+		if (r == 0)
+			r = compress_chunk(context, to, buffer, (size_t)got, buffer + CHUNK_BYTES,
+					   CHUNK_BYTES, left == 0);
+	} while (r == 0 && left > 0);
+	return r;
+}
+
+static int compress(ZSTD_CCtx *context, int from, int to, uint64_t left, const atomic_bool *stop,
 		    unsigned char *ret_hash)
 {
 	cleanup_free char *buffer = malloc(2 * (size_t)CHUNK_BYTES);
 	crypto_hash_sha256_state hash;
-	ssize_t got = 1;
 	int r = 0;
 
 	if (!buffer)
 		return -ENOMEM;
 	(void)crypto_hash_sha256_init(&hash);
-	while (r == 0 && got > 0) {
+	do {
+		uint64_t frame = left < KW_SEGMENT_FRAME_BYTES ? left : KW_SEGMENT_FRAME_BYTES;
+
 		if (atomic_load(stop))
 			return -ECANCELED;
-		got = read(from, buffer, CHUNK_BYTES);
-		if (got < 0 && errno == EINTR) {
-			got = 1;
-			continue;
-		}
-		if (got < 0)
-			return -errno;
-		(void)crypto_hash_sha256_update(&hash, (unsigned char *)buffer, (size_t)got);
-		r = compress_chunk(context, to, buffer, (size_t)got, buffer + CHUNK_BYTES,
-				   CHUNK_BYTES, got == 0);
-	}
+		r = compress_frame(context, from, to, frame, buffer, &hash);
+		left -= frame;
+	} while (r == 0 && left > 0);
 	(void)crypto_hash_sha256_final(&hash, ret_hash);
+	if (r == 0 && read(from, buffer, 1) != 0)
+		r = -EIO; /* there is more of it than there was */
 	return r;
 }
 
@@ -131,10 +152,9 @@ static int fill(int from, int to, uint64_t size, const atomic_bool *stop)
 		return -ENOMEM;
 	if (ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_compressionLevel, LEVEL)) ||
 	    ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_windowLog, WINDOW_LOG)) ||
-	    ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)) ||
-	    ZSTD_isError(ZSTD_CCtx_setPledgedSrcSize(context, size)))
+	    ZSTD_isError(ZSTD_CCtx_setParameter(context, ZSTD_c_checksumFlag, 1)))
 		return -EINVAL;
-	r = compress(context, from, to, stop, hash);
+	r = compress(context, from, to, size, stop, hash);
 	if (r == 0)
 		r = read_back(to, stop, hash);
 	return r == 0 && fsync(to) < 0 ? -errno : r;
