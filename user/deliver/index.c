@@ -201,7 +201,8 @@ int kw_index_place(const struct kw_index *index, uint64_t sequence, uint64_t *re
 static int guess(const struct kw_index *index, uint64_t key, uint64_t *low, uint64_t *high)
 {
 	struct kw_index_id ids[IDS_READ];
-	uint64_t begin = (uint64_t)((__extension__(unsigned __int128) key * index->count) >> 64);
+	/* Its upper half is exact enough; there are KW_INDEX_LINES_MAX at most. */
+	uint64_t begin = ((key >> 32) * index->count) >> 32;
 	size_t have = IDS_READ;
 	int r;
 
