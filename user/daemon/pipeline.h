@@ -67,15 +67,15 @@ struct kw_pipeline {
 	struct kw_attest *attest;
 	struct kw_ledger *ledger;
 	enum kw_durability durability; /* may change at any time */
-	uint64_t first_sequence;       /* of this run */
-
-	struct kw_bytes line; /* the line being made */
 	enum kw_profile profile;
+	uint64_t first_sequence; /* of this run */
+
+	struct kw_bytes line;	  /* the line being made */
 	struct kw_bytes envelope; /* and that in its CellOS envelope, if the profile has one */
 	uint64_t profile_missing; /* lines at the ledger's end that have none */
 	int blocked;		  /* 0, or why the ledger takes no lines now */
+	bool said_full;		  /* and the ledger says that the disk is full */
 	uint64_t blocked_boot_ns;
-	bool said_full; /* and the ledger says that the disk is full */
 	uint64_t next_poll_boot_ns;
 
 	const char *tier; /* borrowed; set by whoever knows it, NULL before */
@@ -86,9 +86,9 @@ struct kw_pipeline {
 	uint64_t checkpoint_events;   /* 0: however many lines */
 	uint64_t checkpoint_boot_ns;  /* of the last one */
 	uint64_t checkpoint_sequence; /* its own line's; 0: none since the start */
-	bool checkpoint_pending;      /* checkpoint_tree is being made durable */
-	uint64_t checkpoint_begun_boot_ns;
 	enum kw_checkpoint_reason checkpoint_reason;
+	bool checkpoint_pending; /* checkpoint_tree is being made durable */
+	uint64_t checkpoint_begun_boot_ns;
 	struct kw_attest_tree checkpoint_tree;
 
 	struct kw_archive *archive; /* owned; NULL: none */
@@ -97,7 +97,7 @@ struct kw_pipeline {
 	uint64_t archive_segment; /* and the segment that was written then */
 	int archive_error;	  /* that was logged */
 	uint64_t
-		removal_sequence; /* of the line that declares a removal, not durable yet; 0: none */
+		removal_sequence; /* of the line that declares a removal; 0: none is to be durable */
 
 	const struct kw_hooks *hooks; /* borrowed; set by whoever has them, NULL before */
 	uint64_t account_boot_ns;     /* when the account was last said as a whole */
