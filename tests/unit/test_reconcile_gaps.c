@@ -64,7 +64,7 @@ static void test_refusals_are_limited(void **state)
 		sim_pass(&sim, KW_NSEC_PER_MSEC);
 		if (i == 0)
 			assert_int_equal(sim.gaps, 1); /* the first at once */
-		if (i == 15000) /* what is held back is known to be open */
+		if (i == 15000)			       /* what is held back is known to be open */
 			assert_int_equal(kw_reconcile_open_losses(sim.reconcile),
 					 2 * 15001 - sim.lost_sum);
 	}
