@@ -72,7 +72,7 @@ static const char *parse_text(const char **at, const char *end, struct kw_note *
 
 	if (!blank.data || blank.length != 0)
 		return "a checkpoint is three lines, a blank one and signatures";
-	if (!is_name(origin))
+	if (!origin.data || !is_name(origin))
 		return "the checkpoint's origin is no name that signs";
 	memcpy(ret_note->origin, origin.data, origin.length);
 	ret_note->origin[origin.length] = '\0';
