@@ -11,6 +11,7 @@
 
 #include "tests/fuzz/fuzz.h"
 #include "user/deliver/deliver.h"
+#include "user/deliver/frames.h"
 
 /* A few bytes mean any number of them: enough is read to go round every buffer. */
 #define TEXT_MAX (3U * 1024U * 1024U)
@@ -54,6 +55,19 @@ static struct outcome read_all(int fd, size_t step, struct kw_verifier *verifier
 	return outcome;
 }
 
+/* A place is found or not, and never behind where it is. */
+static void seek(int fd)
+{
+	static const uint64_t offsets[] = { 0, 5, 4096, 1ULL << 21, UINT64_MAX };
+
+	for (size_t i = 0; i < sizeof(offsets) / sizeof(offsets[0]); i++) {
+		uint64_t start = 0;
+		int r = kw_frames_seek(fd, offsets[i], &start);
+
+		fuzz_assert(r == -EBADMSG || (r == 0 && start <= offsets[i]));
+	}
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct kw_verify_result result;
@@ -71,6 +85,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	/* How far a damaged frame is given out depends on the room that there was. */
 	fuzz_assert(whole.end == pieces.end);
 	fuzz_assert(whole.end < 0 || (whole.length == pieces.length && whole.sum == pieces.sum));
+	seek(fd);
 	fuzz_assert(kw_verifier_end_of_file(verifier) == 0 && kw_verifier_finish(verifier) == 0);
 	kw_verifier_result(verifier, &result);
 	fuzz_assert((result.faults[KW_FAULT_COMPRESSED] == 1) == (whole.end < 0));

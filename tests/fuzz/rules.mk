@@ -20,9 +20,9 @@ FUZZ_SRC_proof        := $(fuzz_verify)
 FUZZ_SRC_crosscheck   := $(call src,reconcile) user/attribute/units.c user/attribute/pods.c user/attribute/path.c \
 	user/capture/counters.c user/capture/counts.c user/capture/record.c $(fuzz_base)
 FUZZ_SRC_jcs          := $(fuzz_verify)
-FUZZ_SRC_segment      := user/deliver/unpack.c $(fuzz_verify)
+FUZZ_SRC_segment      := user/deliver/unpack.c user/deliver/frames.c $(fuzz_verify)
 FUZZ_SRC_index        := user/deliver/index.c user/deliver/indexes.c user/deliver/segments.c user/deliver/unpack.c \
-	user/attest/tree.c user/attest/digest.c $(fuzz_base)
+	user/deliver/frames.c user/attest/tree.c user/attest/digest.c $(fuzz_base)
 
 # Seeds: golden vectors where there are some, and tests/fuzz/corpus/<input>.
 FUZZ_SEEDS_counts := tests/fuzz/corpus/flat
